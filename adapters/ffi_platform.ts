@@ -1,0 +1,83 @@
+/** A platform whose locks and exact times come from the C library, where that can be reached. */
+
+import process from "node:process";
+import type { Capabilities, TimePrecision } from "../src/base/fs_adapter.ts";
+import { UnsupportedError } from "../src/base/errors.ts";
+import {
+  flockNow,
+  type LibcCalls,
+  LOCK_EX,
+  LOCK_SH,
+  LOCK_UN,
+  setMtime,
+  syncWholeFs,
+} from "./libc.ts";
+import type { Platform } from "./node_fs.ts";
+
+/** What a runtime brings. */
+export interface FfiRuntime {
+  readonly name: string;
+  /** Opens the C library; called once, at the first need. */
+  readonly openLibc: () => LibcCalls | undefined;
+  /** How exactly node:fs sets a time here. */
+  readonly mtimePrecision: TimePrecision;
+  /** How exactly node:fs reads a time here. */
+  readonly mtimeReadPrecision: TimePrecision;
+  /** Whether fsync, fchmod, fchown and futimes are allowed. */
+  readonly handleCalls: boolean;
+}
+
+export function ffiPlatform(runtime: FfiRuntime): Platform {
+  let opened: { readonly calls: LibcCalls | undefined } | undefined;
+  const libc = (): LibcCalls | undefined => (opened ??= { calls: runtime.openLibc() }).calls;
+  const required = (operation: string): LibcCalls => {
+    const calls = libc();
+    if (calls !== undefined) return calls;
+    throw new UnsupportedError(
+      operation,
+      `Cannot ${operation}: ${runtime.name} cannot call the C library here`,
+      {
+        operation,
+        path: "",
+      },
+    );
+  };
+  let capabilities: Capabilities | undefined;
+  return {
+    name: runtime.name,
+    get capabilities() {
+      return capabilities ??= lazyCapabilities(runtime, libc);
+    },
+    setMtime(handle, mtimeNs) {
+      const calls = libc();
+      if (calls !== undefined) setMtime(calls, handle.fd, mtimeNs);
+      return calls !== undefined;
+    },
+    flock: (handle, kind) =>
+      flockNow(required("flock"), handle.fd, kind === "shared" ? LOCK_SH : LOCK_EX),
+    funlock: (handle) => void required("flock").flock(handle.fd, LOCK_UN),
+    syncFs: (handle) => syncWholeFs(required("syncfs"), handle.fd),
+  };
+}
+
+/** The facts that need the C library are found out when somebody asks for them. */
+function lazyCapabilities(
+  runtime: FfiRuntime,
+  libc: () => LibcCalls | undefined,
+): Capabilities {
+  return {
+    get flock() {
+      return libc() === undefined ? "none" : "ffi";
+    },
+    get mtimePrecision() {
+      return libc() === undefined ? runtime.mtimePrecision : "ns";
+    },
+    mtimeReadPrecision: runtime.mtimeReadPrecision,
+    fsync: runtime.handleCalls,
+    fsyncDir: runtime.handleCalls && process.platform !== "win32",
+    get syncFs() {
+      return libc()?.syncfs !== undefined;
+    },
+    handleMetadata: runtime.handleCalls,
+  };
+}

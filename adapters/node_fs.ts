@@ -1,0 +1,220 @@
+/**
+ * The shared part of all three adapters: Deno, Bun and Node all implement node:fs well. What differs is in
+ * {@linkcode Platform}: who sets exact times, who locks, and what is forbidden.
+ */
+
+import fs from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { createHash } from "node:crypto";
+import type {
+  Capabilities,
+  DirEntry,
+  FileStat,
+  FsAdapter,
+  FsHandle,
+  FsOps,
+  LockKind,
+  OpenOptions,
+  SyncFsOps,
+} from "../src/base/fs_adapter.ts";
+
+/** What an adapter of node:fs hands out. */
+export interface FdHandle {
+  readonly fd: number;
+}
+
+/** What differs between the runtimes. */
+export interface Platform {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  /** Sets the modification time exactly; answers false where that is not possible here. */
+  setMtime(handle: FdHandle, mtimeNs: bigint): boolean;
+  flock(handle: FdHandle, kind: LockKind): boolean;
+  funlock(handle: FdHandle): void;
+  syncFs(handle: FdHandle): void;
+  /** Opens a lockable handle where a descriptor alone cannot be locked. */
+  openLockable?(path: string, open: () => FdHandle): FdHandle;
+  /** Closes what {@linkcode openLockable} opened besides the descriptor. */
+  closeLockable?(handle: FdHandle): void;
+}
+
+/** An adapter over node:fs. */
+export function nodeFsAdapter(platform: Platform): FsAdapter {
+  const sync = syncOps(platform);
+  return {
+    name: platform.name,
+    sync,
+    async: asyncOps(sync),
+    get capabilities() {
+      return platform.capabilities;
+    },
+    process: {
+      get pid() {
+        return process.pid;
+      },
+      cwd: () => process.cwd(),
+      fromFileUrl: (url) => fileURLToPath(url),
+    },
+    transientRenameErrors: process.platform === "win32" ? ["EBUSY", "EACCES", "EPERM"] : [],
+    classify,
+    digest: (algorithm) => createHash(algorithm),
+  };
+}
+
+function syncOps(platform: Platform): SyncFsOps {
+  return {
+    open(path, options) {
+      const open = (): FdHandle => ({ fd: fs.openSync(path, openFlags(options), options.mode) });
+      if (options.lockable && platform.openLockable) return platform.openLockable(path, open);
+      return open();
+    },
+    openDir: (path) => ({ fd: fs.openSync(path, RDONLY | DIRECTORY) }),
+    read: (handle, buffer, position = -1) =>
+      fs.readSync(fdOf(handle), buffer, 0, buffer.byteLength, position < 0 ? null : position),
+    write: (handle, bytes, position = -1) =>
+      fs.writeSync(fdOf(handle), bytes, 0, bytes.byteLength, position < 0 ? null : position),
+    fsync: (handle) => fs.fsyncSync(fdOf(handle)),
+    fsyncDir: (handle) => fs.fsyncSync(fdOf(handle)),
+    syncFs: (handle) => platform.syncFs(handle as FdHandle),
+    close(handle) {
+      try {
+        platform.closeLockable?.(handle as FdHandle);
+      } finally {
+        fs.closeSync(fdOf(handle));
+      }
+    },
+    stat: (path) => toStat(fs.statSync(path, BIGINT_OR_MISSING)),
+    lstat: (path) => toStat(fs.lstatSync(path, BIGINT_OR_MISSING)),
+    fstat: (handle) => toStat(fs.fstatSync(fdOf(handle), { bigint: true })),
+    fchmod: (handle, mode) => fs.fchmodSync(fdOf(handle), mode),
+    fchown: (handle, uid, gid) => fs.fchownSync(fdOf(handle), uid, gid),
+    futimes(handle, mtimeNs) {
+      if (platform.setMtime(handle as FdHandle, mtimeNs)) return;
+      const { atimeMs } = fs.fstatSync(fdOf(handle));
+      fs.futimesSync(fdOf(handle), atimeMs / 1e3, nodeSeconds(mtimeNs));
+    },
+    flock: (handle, kind) => platform.flock(handle as FdHandle, kind),
+    funlock: (handle) => platform.funlock(handle as FdHandle),
+    readlink: (path) => fs.readlinkSync(path),
+    rename: (from, to) => fs.renameSync(from, to),
+    link: (from, to) => fs.linkSync(from, to),
+    unlink: (path) => fs.unlinkSync(path),
+    mkdir: (path, mode) => void fs.mkdirSync(path, { mode }),
+    rmdir: (path) => fs.rmdirSync(path),
+    readdir: (path) => fs.readdirSync(path, { withFileTypes: true }).map(toEntry),
+    copyFile(from, to) {
+      // Deno's COPYFILE_EXCL fails without a code, so the name is claimed here; nobody else has it.
+      fs.closeSync(fs.openSync(to, CREATE_EXCLUSIVE, 0o600));
+      fs.copyFileSync(from, to, fs.constants.COPYFILE_FICLONE);
+    },
+    sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
+  };
+}
+
+/**
+ * The same for asynchronous callers. Opening, renaming, looking at and changing a file take microseconds, less than
+ * the hop to another thread and back, so they run here; what waits for a disk, or copies much, does not.
+ */
+function asyncOps(sync: SyncFsOps): FsOps {
+  return {
+    ...sync,
+    read: (handle, buffer, position = -1) =>
+      promise((done) =>
+        fs.read(fdOf(handle), buffer, 0, buffer.byteLength, position < 0 ? null : position, done)
+      ),
+    write(handle, bytes, position = -1) {
+      if (bytes.byteLength <= WRITTEN_AT_ONCE_BYTES) return sync.write(handle, bytes, position);
+      return promise((done) =>
+        fs.write(fdOf(handle), bytes, 0, bytes.byteLength, position < 0 ? null : position, done)
+      );
+    },
+    fsync: (handle) => promise((done) => fs.fsync(fdOf(handle), done)),
+    fsyncDir: (handle) => promise((done) => fs.fsync(fdOf(handle), done)),
+    readdir: async (path) =>
+      (await fs.promises.readdir(path, { withFileTypes: true })).map(toEntry),
+    copyFile: async (from, to) => {
+      fs.closeSync(fs.openSync(to, CREATE_EXCLUSIVE, 0o600));
+      await fs.promises.copyFile(from, to, fs.constants.COPYFILE_FICLONE);
+    },
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  };
+}
+
+/** Up to this size a write into the page cache is quicker than a thread. */
+const WRITTEN_AT_ONCE_BYTES = 1 << 16;
+
+const { O_RDONLY: RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants;
+// Windows has none of these.
+const DIRECTORY = fs.constants.O_DIRECTORY ?? 0;
+const NOFOLLOW = fs.constants.O_NOFOLLOW ?? 0;
+const NONBLOCK = fs.constants.O_NONBLOCK ?? 0;
+const CREATE_EXCLUSIVE = O_WRONLY | O_CREAT | O_EXCL | NOFOLLOW;
+const BIGINT_OR_MISSING = { bigint: true, throwIfNoEntry: false } as const;
+
+function openFlags(options: OpenOptions): number {
+  const access = { "read": RDONLY | NONBLOCK, "write": O_WRONLY, "read-write": O_RDWR };
+  const create = options.create === undefined
+    ? 0
+    : options.create === "exclusive"
+    ? O_CREAT | O_EXCL
+    : O_CREAT;
+  return access[options.access] | create | (options.noFollow ? NOFOLLOW : 0);
+}
+
+function fdOf(handle: FsHandle): number {
+  return (handle as FdHandle).fd;
+}
+
+/** A callback of node:fs as a promise: one hop less than node:fs/promises takes. */
+function promise<T = void>(
+  call: (done: (error: Error | null, value?: T) => void) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    call((error, value) => error ? reject(error) : resolve(value as T));
+  });
+}
+
+function toStat(stat: fs.BigIntStats): FileStat;
+function toStat(stat: fs.BigIntStats | undefined): FileStat | undefined;
+function toStat(stat: fs.BigIntStats | undefined): FileStat | undefined {
+  return stat && {
+    dev: stat.dev,
+    ino: stat.ino,
+    nlink: Number(stat.nlink),
+    mode: Number(stat.mode),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    size: Number(stat.size),
+    mtimeNs: stat.mtimeNs,
+  };
+}
+
+function toEntry(entry: fs.Dirent): DirEntry {
+  const kind = entry.isFile()
+    ? "file"
+    : entry.isDirectory()
+    ? "directory"
+    : entry.isSymbolicLink()
+    ? "symlink"
+    : "other";
+  return { name: entry.name, kind };
+}
+
+/**
+ * A time as node:fs takes it. A negative number means "now" to it, a string of the same number does not; and the
+ * parts are added up as floats, because a count of nanoseconds would lose its last three digits at once.
+ */
+function nodeSeconds(ns: bigint): number | string {
+  const seconds = Number(ns / 1_000_000_000n) + Number(ns % 1_000_000_000n) / 1e9;
+  return seconds < 0 ? String(seconds) : seconds;
+}
+
+function classify(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null) return undefined;
+  const { code, name } = error as { code?: unknown; name?: unknown };
+  // A permission that Deno was not given.
+  if (name === "NotCapable") return "ERR_ACCESS_DENIED";
+  if (typeof code !== "string") return undefined;
+  return /^E[A-Z0-9]+$/.test(code) || code === "ERR_ACCESS_DENIED" ? code : undefined;
+}

@@ -1,0 +1,109 @@
+/**
+ * Directories that a write makes, and when their names are durable.
+ *
+ * A directory that was just made can vanish in a power cut with everything durable below it, until the directory that
+ * CONTAINS it is fsynced (fsync(2): "Calling fsync() does not necessarily ensure that the entry in the directory
+ * containing the file has also reached disk"). So every directory that this realm made is remembered until then, and
+ * a durable write below it, whoever made it, syncs first.
+ */
+
+import { dirname } from "node:path";
+import { pathKey } from "../base/paths.ts";
+import { processState } from "../base/process_state.ts";
+import { failedWith, type OpenFile, type StepFs } from "../base/step_fs.ts";
+import type { Steps } from "../base/steps.ts";
+
+/** Makes a directory and what is missing above it. One that appears meanwhile is as good. */
+export function* makeDirs(fs: StepFs, dir: string): Steps<void> {
+  const missing: string[] = [];
+  let at = dir;
+  while (!(yield* makeDirBelow(fs, at))) {
+    missing.push(at);
+    at = dirname(at);
+  }
+  for (const below of missing.reverse()) {
+    yield* remembering(below, fs.mkdir(below, 0o777));
+  }
+}
+
+/**
+ * Makes the names of all remembered directories at or above `dir` durable.
+ * Answers `false` where the file system cannot fsync a directory.
+ */
+export function* syncMadeDirs(fs: StepFs, dir: string): Steps<boolean> {
+  const { undurableDirs } = processState();
+  let durable = true;
+  if (undurableDirs.size === 0) return durable;
+  for (let at = pathKey(dir), up = dirname(at); at !== up; at = up, up = dirname(at)) {
+    const mark = undurableDirs.get(at);
+    if (mark === undefined) continue;
+    const container = yield* fs.openDir(up);
+    try {
+      durable = (yield* fsyncDirIfPossible(fs, container)) && durable;
+    } finally {
+      yield* closeQuietly(fs, container);
+    }
+    // Made anew while we synced? Then the sync says nothing about it.
+    if (undurableDirs.get(at) === mark) undurableDirs.delete(at);
+  }
+  return durable;
+}
+
+/** Whether so many directories wait to become durable that even an undemanding write should help. */
+export function tooManyUndurable(): boolean {
+  return processState().undurableDirs.size > MOST_REMEMBERED;
+}
+
+/** Fsyncs a directory. Answers `false` where the file system has no such thing. */
+export function* fsyncDirIfPossible(fs: StepFs, dir: OpenFile): Steps<boolean> {
+  try {
+    yield* fs.fsyncDir(dir);
+    return true;
+  } catch (cause) {
+    if (failedWith(cause, "EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS")) return false;
+    throw cause;
+  }
+}
+
+/** Closes a handle opened for reading or syncing only: nothing of ours can be lost in its close. */
+export function* closeQuietly(fs: StepFs, dir: OpenFile): Steps<void> {
+  try {
+    yield* fs.closeDir(dir);
+  } catch {
+    // Nobody needs to notice: no data was written through this handle.
+  }
+}
+
+/** Bounds the memory of a program that makes directories without ever asking for durability. */
+const MOST_REMEMBERED = 10_000;
+
+/** Answers `false` when the directory above is missing too. */
+function* makeDirBelow(fs: StepFs, dir: string): Steps<boolean> {
+  try {
+    yield* remembering(dir, fs.mkdir(dir, 0o777));
+    return true;
+  } catch (cause) {
+    if (failedWith(cause, "ENOENT") && dirname(dir) !== dir) return false;
+    throw cause;
+  }
+}
+
+/** Remembers the directory before it exists: a durable write may slip in as soon as it does. */
+function* remembering(dir: string, mkdir: Steps<void>): Steps<void> {
+  const state = processState();
+  const key = pathKey(dir);
+  const before = state.undurableDirs.get(key);
+  const mark = state.nextMark++;
+  state.undurableDirs.set(key, mark);
+  try {
+    yield* mkdir;
+  } catch (cause) {
+    // EEXIST: made a moment ago, perhaps by another process that has not synced it. Count it as ours.
+    if (failedWith(cause, "EEXIST")) return;
+    if (state.undurableDirs.get(key) === mark) {
+      if (before === undefined) state.undurableDirs.delete(key);
+      else state.undurableDirs.set(key, before);
+    }
+    throw cause;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * The publish protocol.
+ *
+ *    1. open the source, verify bytes in memory, look at the target       no effect so far
+ *    2. create a temporary sibling, write, loop on short writes           \
+ *    3. compare the digest                                                 | a failure removes the
+ *    4. chown, chmod, utimes, then fsync the file                          | temporary file; the
+ *    5. fsync what contains directories that were just made                | target is untouched
+ *    6. open the directory, so that EMFILE or EACCES still come in time   /
+ *    7. rename (or link): THE COMMIT POINT, one synchronous system call
+ *    8. close, fsync the directory, close it                              a failure is DurabilityUnknownError
+ *
+ * A crash before 7 leaves the old file and at most one temporary file that an orphan sweep recognises; a
+ * crash after 7 leaves the new file, and before the end of 8 perhaps the old one, whole.
+ */
+
+import { dirname } from "node:path";
+import { UnsupportedError } from "../base/errors.ts";
+import { permissions } from "../base/file_types.ts";
+import { pathKey } from "../base/paths.ts";
+import type { OpenFile, StepFs } from "../base/step_fs.ts";
+import type { Steps } from "../base/steps.ts";
+import { type DigestStream, startDigest, verifyDigest } from "../hash/digest.ts";
+import { throwIfAborted } from "./abort.ts";
+import { commit } from "./commit.ts";
+import { type Destination, findDestination } from "./destination.ts";
+import { closeQuietly, fsyncDirIfPossible, syncMadeDirs, tooManyUndurable } from "./directories.ts";
+import { cannotSyncDirectory, durabilityUnknown, notPublished } from "./failures.ts";
+import { setMetadata } from "./metadata.ts";
+import type { Durability, ResolvedOptions } from "./options.ts";
+import type { Receipt } from "./receipt.ts";
+import type { OpenSource, Source } from "./sources.ts";
+import { createSibling, discardSibling, SiblingSink, type TempSibling } from "./temp_sibling.ts";
+import { inTurn, type Turn } from "./write_queue.ts";
+
+/** One publish. */
+export interface PublishJob {
+  /** The absolute path that the caller means. */
+  readonly target: string;
+  readonly source: Source;
+  readonly options: ResolvedOptions;
+}
+
+/** Publishes when the writers of the same path that called before have had their turn. */
+export function publish(fs: StepFs, job: PublishJob): Steps<Receipt> {
+  const { durability, signal } = job.options;
+  return inTurn(fs, pathKey(job.target), durability, signal, (turn) => publishNow(fs, job, turn));
+}
+
+function* publishNow(fs: StepFs, job: PublishJob, turn: Turn): Steps<Receipt> {
+  const { target, options: o } = job;
+  throwIfAborted(o.signal);
+  let source: OpenSource | undefined;
+  try {
+    source = yield* job.source.open(fs);
+    const hash = yield* beginHash(fs, job, source.size);
+    const destination = yield* findDestination(fs, target, o);
+    requireSettableMode(fs, destination, o);
+    const temp = yield* createSibling(fs, destination.path, {
+      mode: destination.old === undefined && o.mode === undefined ? 0o666 : 0o600,
+      createParents: o.createParents,
+    });
+    return yield* fillAndCommit(fs, job, turn, { destination, temp, source, hash });
+  } catch (cause) {
+    throw notPublished(target, cause, o.signal);
+  } finally {
+    if (source !== undefined) yield* source.close();
+  }
+}
+
+/** What one publish has in its hands between its first effect and its commit. */
+interface Draft {
+  readonly destination: Destination;
+  readonly temp: TempSibling;
+  readonly source: OpenSource;
+  readonly hash: Hashing;
+}
+
+function* fillAndCommit(
+  fs: StepFs,
+  { target, options: o }: PublishJob,
+  turn: Turn,
+  { destination: { path, old }, temp, source, hash }: Draft,
+): Steps<Receipt> {
+  let dir: OpenFile | undefined;
+  let receipt: Receipt;
+  let leftover: string | undefined;
+  try {
+    const sink = new SiblingSink(fs, temp, hash?.running);
+    yield* source.pour(sink, o.signal);
+    const hex = hash?.verified ?? hash?.running?.hex();
+    if (o.hash !== undefined && hex !== undefined) verifyDigest(target, o.hash, hex, UNTOUCHED);
+    const metadata = yield* setMetadata(fs, temp, old, o);
+    if (turn.durability !== "none") yield* fs.fsync(temp);
+    const directory = yield* prepareDirectory(fs, dirname(path), turn.durability, o);
+    dir = directory.dir;
+    throwIfAborted(o.signal);
+    receipt = {
+      path,
+      bytes: sink.bytes,
+      ...(hex === undefined ? {} : { hash: hex }),
+      ...metadata,
+      durability: directory.durability,
+    };
+    leftover = yield* commit(fs, temp, path, o.existing, turn);
+  } catch (cause) {
+    const left = yield* discardSibling(fs, temp);
+    if (dir !== undefined) yield* closeQuietly(fs, dir);
+    throw notPublished(target, cause, o.signal, left);
+  }
+  if (leftover !== undefined) receipt = { ...receipt, leftover };
+  return yield* makeNameDurable(fs, temp, dir, receipt);
+}
+
+/** A wanted digest: computed and compared already, or running along with the bytes. */
+type Hashing =
+  | { readonly verified: string; readonly running?: undefined }
+  | { readonly verified?: undefined; readonly running: DigestStream }
+  | undefined;
+
+/** Bytes in memory are verified before anything is touched, all others on their way. */
+function* beginHash(
+  fs: StepFs,
+  { target, source: { inMemory }, options: o }: PublishJob,
+  size: number | undefined,
+): Steps<Hashing> {
+  if (o.hash === undefined) return undefined;
+  const running = yield* startDigest(fs, o.hash.algorithm, size, target);
+  if (inMemory === undefined) return { running };
+  running.update(inMemory);
+  const verified = running.hex();
+  verifyDigest(target, o.hash, verified, UNTOUCHED);
+  return { verified };
+}
+
+/** Without fchmod the mode of the file replaced cannot be kept, and a wider one must not be risked. */
+function requireSettableMode(fs: StepFs, { path, old }: Destination, o: ResolvedOptions): void {
+  if (fs.adapter.capabilities.handleMetadata || old === undefined) return;
+  if (o.mode === undefined && permissions(old) === 0o600) return;
+  throw new UnsupportedError(
+    "handleMetadata",
+    `Cannot publish "${path}": ${fs.adapter.name} does not let this process keep its mode, nothing was touched`,
+    { operation: "fchmod", path },
+  );
+}
+
+/** Everything about the directory that can fail before the commit. */
+function* prepareDirectory(
+  fs: StepFs,
+  path: string,
+  wanted: Durability,
+  o: ResolvedOptions,
+): Steps<{ readonly dir: OpenFile | undefined; readonly durability: Durability }> {
+  const full = wanted === "full" && fs.adapter.capabilities.fsyncDir;
+  let durable = full;
+  if (full || (tooManyUndurable() && fs.adapter.capabilities.fsyncDir)) {
+    durable = (yield* syncMadeDirs(fs, path)) && full;
+  }
+  if (!full) return { dir: undefined, durability: wanted === "full" ? "file" : wanted };
+  const dir = yield* fs.openDir(path);
+  if (o.requireDurability) {
+    try {
+      durable = (yield* fsyncDirIfPossible(fs, dir)) && durable;
+      if (!durable) throw cannotSyncDirectory(path);
+    } catch (cause) {
+      yield* closeQuietly(fs, dir);
+      throw cause;
+    }
+  }
+  return { dir, durability: durable ? "full" : "file" };
+}
+
+/** After the commit: nothing here may say "not published". */
+function* makeNameDurable(
+  fs: StepFs,
+  temp: OpenFile,
+  dir: OpenFile | undefined,
+  receipt: Receipt,
+): Steps<Receipt> {
+  let failure: unknown;
+  try {
+    yield* fs.close(temp);
+  } catch (cause) {
+    failure = cause;
+  }
+  let durable = true;
+  if (dir !== undefined) {
+    try {
+      durable = yield* fsyncDirIfPossible(fs, dir);
+    } catch (cause) {
+      failure ??= cause;
+    }
+    yield* closeQuietly(fs, dir);
+  }
+  if (failure !== undefined) throw durabilityUnknown(receipt.path, failure, true);
+  return durable ? receipt : { ...receipt, durability: "file" };
+}
+
+const UNTOUCHED = "nothing was published";

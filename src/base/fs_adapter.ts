@@ -1,0 +1,183 @@
+/**
+ * The small interface that every runtime fills, and nothing more: one system call a method, no
+ * retries, no policy. The core is written against it alone, so a new runtime, an in-memory file
+ * system or a fault injector is one object of this shape. `@crashsafe/fs/testing` has the
+ * conformance suite that an adapter must pass.
+ *
+ * @module
+ */
+
+/** A value now, or a promise of it: what the methods of {@linkcode FsOps} answer. */
+export type MaybePromise<T> = T | PromiseLike<T>;
+
+/** An open file or directory. Only the adapter that made it looks inside. */
+export type FsHandle = object;
+
+/** What stat(2) tells. `mode` holds the file type bits as well as the permissions. */
+export interface FileStat {
+  /** The device that holds the inode. */
+  readonly dev: bigint;
+  /** The inode number, unique on its device while the file exists. */
+  readonly ino: bigint;
+  /** How many names the inode has. */
+  readonly nlink: number;
+  /** File type and permission bits, as `st_mode`. */
+  readonly mode: number;
+  /** The owner's user id. */
+  readonly uid: number;
+  /** The owner's group id. */
+  readonly gid: number;
+  /** The size in bytes. */
+  readonly size: number;
+  /** The modification time in nanoseconds since 1970, as precise as the runtime reads it. */
+  readonly mtimeNs: bigint;
+}
+
+/** What a directory entry is, as far as the directory tells. */
+export type EntryKind = "file" | "directory" | "symlink" | "other";
+
+/** One name in a directory. */
+export interface DirEntry {
+  /** The name, without its directory. */
+  readonly name: string;
+  /** What the name stands for; a symlink is not followed. */
+  readonly kind: EntryKind;
+}
+
+/** How {@linkcode FsOps.open} opens. */
+export interface OpenOptions {
+  /** What the handle may do. Reading never waits for the writer of a FIFO (O_NONBLOCK). */
+  readonly access: "read" | "write" | "read-write";
+  /** `"exclusive"`: fail with EEXIST if the name is taken. Left out: fail with ENOENT if it is not. */
+  readonly create?: "exclusive" | "if-missing";
+  /** Permission bits of a file that this call creates, before the umask. */
+  readonly mode?: number;
+  /** Refuse (ELOOP) when the last component is a symbolic link. */
+  readonly noFollow?: boolean;
+  /** The handle will be given to {@linkcode FsOps.flock}. */
+  readonly lockable?: boolean;
+}
+
+/** The kinds of a flock(2). */
+export type LockKind = "exclusive" | "shared";
+
+/**
+ * The operations of a file system, one system call each. A method fails by throwing (or rejecting
+ * with) the runtime's own error, which {@linkcode FsAdapter.classify} can name.
+ */
+export interface FsOps {
+  /** open(2), close-on-exec. */
+  open(path: string, options: OpenOptions): MaybePromise<FsHandle>;
+  /** Opens a directory, for {@linkcode fsyncDir} and {@linkcode syncFs}. */
+  openDir(path: string): MaybePromise<FsHandle>;
+  /** read(2), or pread(2) with a position. Answers 0 at the end; may answer less than asked. */
+  read(handle: FsHandle, buffer: Uint8Array, position?: number): MaybePromise<number>;
+  /** write(2), or pwrite(2) with a position. May write less than asked. */
+  write(handle: FsHandle, bytes: Uint8Array, position?: number): MaybePromise<number>;
+  /** fsync(2) of a file: data, size, mode, owner and times. */
+  fsync(handle: FsHandle): MaybePromise<void>;
+  /** fsync(2) of a directory: the names in it. */
+  fsyncDir(handle: FsHandle): MaybePromise<void>;
+  /** syncfs(2) of the file system that holds the handle. */
+  syncFs(handle: FsHandle): MaybePromise<void>;
+  /** close(2), of files and directories. */
+  close(handle: FsHandle): MaybePromise<void>;
+  /** stat(2); `undefined` when nothing has this name (ENOENT). */
+  stat(path: string): MaybePromise<FileStat | undefined>;
+  /** lstat(2); `undefined` when nothing has this name (ENOENT). */
+  lstat(path: string): MaybePromise<FileStat | undefined>;
+  /** fstat(2). */
+  fstat(handle: FsHandle): MaybePromise<FileStat>;
+  /** fchmod(2). */
+  fchmod(handle: FsHandle, mode: number): MaybePromise<void>;
+  /** fchown(2). */
+  fchown(handle: FsHandle, uid: number, gid: number): MaybePromise<void>;
+  /** Sets the modification time; the access time is left alone where the runtime can. */
+  futimes(handle: FsHandle, mtimeNs: bigint): MaybePromise<void>;
+  /** flock(2) without waiting: `false` when somebody else holds it. */
+  flock(handle: FsHandle, kind: LockKind): MaybePromise<boolean>;
+  /** Gives the lock of {@linkcode flock} back. */
+  funlock(handle: FsHandle): MaybePromise<void>;
+  /** readlink(2). */
+  readlink(path: string): MaybePromise<string>;
+  /** rename(2). */
+  rename(from: string, to: string): MaybePromise<void>;
+  /** link(2): a second name for a file; EEXIST when `to` is taken. */
+  link(from: string, to: string): MaybePromise<void>;
+  /** unlink(2). */
+  unlink(path: string): MaybePromise<void>;
+  /** mkdir(2), not recursive. */
+  mkdir(path: string, mode: number): MaybePromise<void>;
+  /** rmdir(2). */
+  rmdir(path: string): MaybePromise<void>;
+  /** All names in a directory but `.` and `..`, in no order. */
+  readdir(path: string): MaybePromise<readonly DirEntry[]>;
+  /** Makes `to`, which must not exist (EEXIST), a copy of the file `from`: a reflink where possible. */
+  copyFile(from: string, to: string): MaybePromise<void>;
+  /** Waits. In an adapter, so that the testing kit can run it on a clock of its own. */
+  sleep(ms: number): MaybePromise<void>;
+}
+
+/** {@linkcode FsOps} whose every method answers at once. */
+export type SyncFsOps = {
+  readonly [K in keyof FsOps]: (...args: Parameters<FsOps[K]>) => Awaited<ReturnType<FsOps[K]>>;
+};
+
+/** The units in which a modification time can be exact, finest first. */
+export type TimePrecision = "ns" | "us" | "ms" | "s";
+
+/** Facts about an adapter, probed at the first look, never guessed from a runtime's name. */
+export interface Capabilities {
+  /** Who answers flock(2): the runtime, a foreign function call, the flock(1) program, or nobody. */
+  readonly flock: "native" | "ffi" | "helper" | "none";
+  /** How exactly {@linkcode FsOps.futimes} sets a time. */
+  readonly mtimePrecision: TimePrecision;
+  /** How exactly stat reads a time. */
+  readonly mtimeReadPrecision: TimePrecision;
+  /** Whether files can be fsynced (Node's `--permission` forbids it). */
+  readonly fsync: boolean;
+  /** Whether directories can be fsynced (Windows cannot). */
+  readonly fsyncDir: boolean;
+  /** Whether {@linkcode FsOps.syncFs} works. */
+  readonly syncFs: boolean;
+  /** Whether fchmod, fchown and futimes are allowed (Node's `--permission` forbids them). */
+  readonly handleMetadata: boolean;
+}
+
+/** What the core must know of its process. */
+export interface ProcessHooks {
+  /** The process id. */
+  readonly pid: number;
+  /** The working directory, absolute. */
+  cwd(): string;
+  /** The path that a `file:` URL names. Throws a TypeError for other URLs. */
+  fromFileUrl(url: URL): string;
+}
+
+/** A hash being computed. */
+export interface RunningDigest {
+  /** Takes the next bytes. */
+  update(bytes: Uint8Array): unknown;
+  /** The digest of all bytes taken. Called once, last. */
+  digest(): Uint8Array;
+}
+
+/** A runtime, as the core sees it. */
+export interface FsAdapter {
+  /** A word for messages and reports: `"deno"`, `"bun"`, `"node"`, … */
+  readonly name: string;
+  /** The operations, each done when it returns. */
+  readonly sync: SyncFsOps;
+  /** The operations for asynchronous callers: short ones may answer at once, long ones promise. */
+  readonly async: FsOps;
+  /** What works here. */
+  readonly capabilities: Capabilities;
+  /** The process around us. */
+  readonly process: ProcessHooks;
+  /** Codes of rename errors that pass by themselves (Windows: a virus scanner holds the file). */
+  readonly transientRenameErrors: readonly string[];
+  /** The errno name of a native error (`"ENOSPC"`), or `undefined` when it has none. */
+  classify(error: unknown): string | undefined;
+  /** Starts one of the hashes that the runtime has built in, or answers `undefined`. */
+  digest?(algorithm: "sha256" | "sha512"): RunningDigest | undefined;
+}

@@ -1,0 +1,38 @@
+/**
+ * What all copies of this package in one realm share: one writer queue, one list of directories that
+ * are not durable yet. It is plain data in a slot of globalThis, so that two copies (a bundled
+ * one and an installed one, say) of the same state version understand each other. Made at first use:
+ * importing the package makes nothing.
+ */
+
+/** A place in the queue of writers of one path (rule: writers of one path take turns). */
+export interface WriteTicket {
+  /** The path as the queue knows it: lexically absolute. */
+  readonly key: string;
+  /** The durability asked for; who overtakes this write takes it over. */
+  readonly durability: "none" | "file" | "full";
+  /** The commit point is passed; nobody can overtake any more. */
+  committed: boolean;
+  /** How the synchronous write ended that overtook this one. */
+  overtaken: { readonly receipt: unknown } | { readonly failure: unknown } | undefined;
+  /** Called when the turn has come, or the ticket was overtaken while it waited. */
+  wake: (() => void) | undefined;
+}
+
+/** The shared slot. */
+export interface ProcessState {
+  /** Tickets by path, in call order; the first has the turn. */
+  readonly writers: Map<string, WriteTicket[]>;
+  /** Directories made by this realm whose own name is not durable yet, each with a mark of its making. */
+  readonly undurableDirs: Map<string, number>;
+  /** The next mark for {@linkcode undurableDirs}. */
+  nextMark: number;
+}
+
+const SLOT = Symbol.for("@crashsafe/fs/state/1");
+
+/** The shared state of this realm. */
+export function processState(): ProcessState {
+  const holder = globalThis as { [SLOT]?: ProcessState };
+  return holder[SLOT] ??= { writers: new Map(), undurableDirs: new Map(), nextMark: 1 };
+}

@@ -1,0 +1,55 @@
+/**
+ * Algorithms as steps. An algorithm is a generator that yields once per file-system operation; what
+ * it yields is the operation's answer, or a promise of it. Every driver (the two here, and those of
+ * the testing kit) gives the settled answer back. So each algorithm is written once, runs in both
+ * colours, and can be stopped, failed or interleaved at any step.
+ *
+ * A forgotten `yield*` silently does nothing: every algorithm has a golden trace test.
+ */
+
+import type { MaybePromise } from "./fs_adapter.ts";
+
+/** A computation in steps that ends with a `T`. */
+export type Steps<T> = Generator<unknown, T, unknown>;
+
+/** One step: yields an answer and comes back with it settled. The only cast of the core. */
+export function* settled<T>(answer: MaybePromise<T>): Steps<T> {
+  return (yield answer) as T;
+}
+
+/** Runs steps whose every answer is there at once. */
+export function runSync<T>(steps: Steps<T>): T {
+  let next = steps.next();
+  while (!next.done) {
+    next = isPromiseLike(next.value)
+      ? steps.throw(new TypeError("A synchronous call got a promise from its adapter"))
+      : steps.next(next.value);
+  }
+  return next.value;
+}
+
+/** Runs steps, waiting only for answers that are promises. */
+export async function runAsync<T>(steps: Steps<T>): Promise<T> {
+  let next = steps.next();
+  while (!next.done) {
+    if (!isPromiseLike(next.value)) {
+      next = steps.next(next.value);
+      continue;
+    }
+    let answer: unknown;
+    try {
+      answer = await next.value;
+    } catch (cause) {
+      next = steps.throw(cause);
+      continue;
+    }
+    next = steps.next(answer);
+  }
+  return next.value;
+}
+
+/** Whether a step's answer has to be waited for. */
+export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null &&
+    typeof (value as { then?: unknown }).then === "function";
+}

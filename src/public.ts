@@ -1,0 +1,38 @@
+/** All that the doors export. */
+
+export { AtomicFile } from "./atomic/atomic_file.ts";
+export { atomicWrite, atomicWriteSync } from "./atomic/atomic_write.ts";
+export type { WriteData } from "./atomic/data.ts";
+export type { AtomicWriteOptions, Durability, Mtime } from "./atomic/options.ts";
+export {
+  readVerified,
+  type ReadVerifiedOptions,
+  readVerifiedSync,
+} from "./atomic/read_verified.ts";
+export type { Loss, Receipt } from "./atomic/receipt.ts";
+export type { FileSink, FileSinkSync } from "./atomic/sources.ts";
+export {
+  CrashSafeError,
+  DurabilityUnknownError,
+  type ErrorDetails,
+  HashMismatchError,
+  PublishError,
+  UnsupportedError,
+} from "./base/errors.ts";
+export type {
+  Capabilities,
+  DirEntry,
+  EntryKind,
+  FileStat,
+  FsAdapter,
+  FsHandle,
+  FsOps,
+  LockKind,
+  MaybePromise,
+  OpenOptions,
+  ProcessHooks,
+  RunningDigest,
+  SyncFsOps,
+  TimePrecision,
+} from "./base/fs_adapter.ts";
+export { type Digest, type ExpectedHash, type HashAlgorithm, prepareHash } from "./hash/digest.ts";

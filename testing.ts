@@ -1,0 +1,7 @@
+/**
+ * The testing kit.
+ *
+ * @module
+ */
+
+export {};
