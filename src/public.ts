@@ -3,12 +3,14 @@
 export { AtomicFile } from "./atomic/atomic_file.ts";
 export { atomicWrite, atomicWriteSync } from "./atomic/atomic_write.ts";
 export type { WriteData } from "./atomic/data.ts";
-export type { AtomicWriteOptions, Durability, Mtime } from "./atomic/options.ts";
+export type { AtomicWriteOptions, Durability, Mtime, Progress } from "./atomic/options.ts";
 export {
   readVerified,
   type ReadVerifiedOptions,
   readVerifiedSync,
 } from "./atomic/read_verified.ts";
+export type { StreamData } from "./atomic/stream_source.ts";
+export type { WritableFile } from "./atomic/writable_source.ts";
 export type { Loss, Receipt } from "./atomic/receipt.ts";
 export type { FileSink, FileSinkSync } from "./atomic/sources.ts";
 export {

@@ -10,6 +10,8 @@ import { toBytes, type WriteData } from "./data.ts";
 import { type AtomicWriteOptions, type Mtime, resolveOptions } from "./options.ts";
 import { publishAsync, publishSync } from "./publish_call.ts";
 import type { Receipt } from "./receipt.ts";
+import { iterableSource, type StreamData, streamSource } from "./stream_source.ts";
+import { openWritable, type WritableFile } from "./writable_source.ts";
 import {
   bytesSource,
   callbackSource,
@@ -22,8 +24,8 @@ import {
 } from "./sources.ts";
 
 /**
- * A file that will be published whole or not at all. Building one touches nothing; a terminal (write, copyFrom,
- * concatFrom, writeWith and their Sync twins) does the work and can be called any number of times.
+ * A file that will be published whole or not at all. Building one touches nothing; a terminal (write, stream, copyFrom,
+ * concatFrom, writeWith, their Sync twins, and writable) does the work and can be called any number of times.
  *
  * All terminals throw alike:
  * - TypeError for misuse, {@linkcode UnsupportedError} for what cannot be done here: nothing was touched.
@@ -147,6 +149,33 @@ export class AtomicFile {
   /** Publishes what a synchronous callback writes, before it returns; see {@linkcode writeWith}. */
   writeWithSync(callback: (sink: FileSinkSync) => unknown): Receipt {
     return this.#publishSync(callbackSourceSync(checkedCallback(callback)));
+  }
+
+  /**
+   * Publishes what a source yields, after its end. A source that fails, is cancelled, is aborted by `signal`, or
+   * has fewer bytes than it announced (the `Content-Length` of a Response, the size of a Blob) publishes
+   * nothing, and is cancelled itself.
+   *
+   * @param data A ReadableStream, an AsyncIterable (so a Readable of Node too), an Iterable, a Blob or a Response of
+   * bytes or strings. A Response without success status is refused (code `BadResponse`) before anything is touched.
+   */
+  async stream(data: StreamData): Promise<Receipt> {
+    return await this.#publish(streamSource(data, this.#target));
+  }
+
+  /** Publishes what an iterable yields, before it returns; see {@linkcode stream}. */
+  streamSync(data: Iterable<unknown>): Receipt {
+    return this.#publishSync(iterableSource(data));
+  }
+
+  /**
+   * Publishes what is written into a WritableStream: its close publishes, its abort discards.
+   *
+   * @returns The stream, and the promise of the receipt. `pipeTo(writable)` resolves when the file is
+   * published, and publishes on normal end only.
+   */
+  writable(): WritableFile {
+    return openWritable(this.#adapter, this.#target, resolveOptions(this.#options, "create"));
   }
 
   #with(options: AtomicWriteOptions): AtomicFile {

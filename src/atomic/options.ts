@@ -78,8 +78,21 @@ export interface AtomicWriteOptions {
    * with `signal.reason` itself. A synchronous write looks at it once, at its start.
    */
   readonly signal?: AbortSignal;
+  /**
+   * Called while the bytes are written, at most 25 times a second and once
+   * at their end, before the file is published. What it throws ends the write.
+   */
+  readonly onProgress?: (progress: Progress) => void;
   /** A file system other than the runtime's own. */
   readonly adapter?: FsAdapter;
+}
+
+/** How far a write has come. */
+export interface Progress {
+  /** Bytes written so far. */
+  readonly bytes: number;
+  /** How many there will be, as far as the source tells: a hint. */
+  readonly total?: number;
 }
 
 /** The same, complete and checked. */
@@ -94,6 +107,7 @@ export interface ResolvedOptions {
   readonly hash: WantedHash | undefined;
   readonly mtimeNs: bigint | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((progress: Progress) => void) | undefined;
 }
 
 /** Checks and completes options. Throws a TypeError for a value that makes no sense. */
@@ -104,7 +118,7 @@ export function resolveOptions(
   if (typeof options !== "object" || options === null) {
     throw new MisuseError(`Options must be an object, not ${nameOf(options)}`);
   }
-  const { mode = "preserve", mtime, hash, signal } = options;
+  const { mode = "preserve", mtime, hash, signal, onProgress } = options;
   if (mode !== "preserve" && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o7777)) {
     throw new MisuseError(
       `mode must be "preserve" or permission bits up to 0o7777, not ${String(mode)}`,
@@ -112,6 +126,9 @@ export function resolveOptions(
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new MisuseError(`signal must be an AbortSignal, not ${nameOf(signal)}`);
+  }
+  if (onProgress !== undefined && typeof onProgress !== "function") {
+    throw new MisuseError(`onProgress must be a function, not ${nameOf(onProgress)}`);
   }
   return Object.freeze({
     durability: oneOf<Durability>("durability", options.durability, ["full", "file", "none"]),
@@ -131,6 +148,7 @@ export function resolveOptions(
     hash: hash === undefined ? undefined : resolveHash(hash),
     mtimeNs: mtime === undefined ? undefined : mtimeNanoseconds(mtime),
     signal,
+    onProgress,
   });
 }
 

@@ -86,8 +86,10 @@ function* fillAndCommit(
   let receipt: Receipt;
   let leftover: string | undefined;
   try {
-    const sink = new SiblingSink(fs, temp, hash?.running);
+    const report = progressReport(o, source.size);
+    const sink = new SiblingSink(fs, temp, hash?.running, report);
     yield* source.pour(sink, o.signal);
+    report?.(sink.bytes);
     const hex = hash?.verified ?? hash?.running?.hex();
     if (o.hash !== undefined && hex !== undefined) verifyDigest(target, o.hash, hex, UNTOUCHED);
     const metadata = yield* setMetadata(fs, temp, old, o);
@@ -110,6 +112,14 @@ function* fillAndCommit(
   }
   if (leftover !== undefined) receipt = { ...receipt, leftover };
   return yield* makeNameDurable(fs, temp, dir, receipt);
+}
+
+function progressReport(
+  { onProgress }: ResolvedOptions,
+  total: number | undefined,
+): ((bytes: number) => void) | undefined {
+  if (onProgress === undefined) return undefined;
+  return (bytes) => onProgress(total === undefined ? { bytes } : { bytes, total });
 }
 
 /** A wanted digest: computed and compared already, or running along with the bytes. */

@@ -13,6 +13,14 @@ export function publishSync(adapter: FsAdapter, job: PublishJob): Receipt {
 }
 
 export async function publishAsync(adapter: FsAdapter, job: PublishJob): Promise<Receipt> {
-  requireCapabilities(adapter, job.target, job.options);
-  return await runAsync(publish(new StepFs(adapter, "async"), job));
+  let failure: unknown;
+  try {
+    requireCapabilities(adapter, job.target, job.options);
+    return await runAsync(publish(new StepFs(adapter, "async"), job));
+  } catch (cause) {
+    failure = cause;
+    throw cause;
+  } finally {
+    job.source.release?.(failure);
+  }
 }

@@ -17,6 +17,8 @@ export interface Source {
   readonly inMemory?: Uint8Array;
   /** Finds out what can go wrong beforehand. Has no effect. */
   open(fs: StepFs): Steps<OpenSource>;
+  /** Told once when the publish has ended, in whatever way, opened or not. Never throws. */
+  release?(failure: unknown): void;
 }
 
 /** Bytes ready to flow. */

@@ -80,11 +80,19 @@ export class SiblingSink {
   readonly #fs: StepFs;
   readonly #temp: OpenFile;
   readonly #digest: DigestStream | undefined;
+  readonly #report: ((bytes: number) => void) | undefined;
+  #reportedAt = -Infinity;
 
-  constructor(fs: StepFs, temp: OpenFile, digest: DigestStream | undefined) {
+  constructor(
+    fs: StepFs,
+    temp: OpenFile,
+    digest: DigestStream | undefined,
+    report?: (bytes: number) => void,
+  ) {
     this.#fs = fs;
     this.#temp = temp;
     this.#digest = digest;
+    this.#report = report;
   }
 
   /** Writes all of `chunk`, which must not change until this is done. */
@@ -99,8 +107,11 @@ export class SiblingSink {
       const written = yield* writing.join();
       if (written <= 0) throw this.#noProgress();
       this.bytes += written;
-      if (written === rest.byteLength) return;
       rest = rest.subarray(written);
+    }
+    if (this.#report !== undefined && performance.now() - this.#reportedAt >= REPORT_EVERY_MS) {
+      this.#reportedAt = performance.now();
+      this.#report(this.bytes);
     }
   }
 
@@ -115,6 +126,7 @@ export class SiblingSink {
 }
 
 const MOST_ATTEMPTS = 16;
+const REPORT_EVERY_MS = 40;
 
 function* identify(fs: StepFs, file: OpenFile): Steps<TempSibling> {
   try {
