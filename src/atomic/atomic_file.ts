@@ -55,6 +55,8 @@ export class AtomicFile {
   readonly #adapter: FsAdapter;
 
   /**
+   * Remembers what to publish, and touches nothing.
+   *
    * @param target The file to publish; a relative path is made absolute now.
    * @param options See {@linkcode AtomicWriteOptions}; missing parent directories are made by default.
    * @throws {TypeError} When the path cannot name a file, or an option makes no sense.

@@ -18,7 +18,10 @@ import { readWhole } from "./input_file.ts";
 
 /** Options of {@linkcode readVerified}. */
 export interface ReadVerifiedOptions {
-  /** @default "xxh3-128" */
+  /**
+   * The hash that the digest is of.
+   * @default "xxh3-128"
+   */
   readonly algorithm?: HashAlgorithm;
   /** A file system other than the runtime's own. */
   readonly adapter?: FsAdapter;

@@ -26,7 +26,10 @@ export type Digest = string | Uint8Array;
 export interface ExpectedHash {
   /** The digest that the bytes must have. */
   readonly digest: Digest;
-  /** @default "xxh3-128" */
+  /**
+   * The hash that the digest is of.
+   * @default "xxh3-128"
+   */
   readonly algorithm?: HashAlgorithm;
 }
 

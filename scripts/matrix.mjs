@@ -1,0 +1,19 @@
+// `npm run test:matrix`: the suite against the packed package on every supported Node.
+
+import { must, Tally, withTempDir } from "./lib.mjs";
+import { installProject, pack } from "./package_project.mjs";
+import { nodeSuite } from "./suite.mjs";
+
+const VERSIONS = ["20", "22", "24", "26"];
+const tally = new Tally();
+await withTempDir(async (dir) => {
+  const project = await installProject(dir, await pack(dir));
+  for (const version of VERSIONS) {
+    await tally.suite(`suite packed on Node ${version}`, async () => {
+      const which = ["-y", "-p", `node@${version}`, "node", "-p", "process.execPath"];
+      const node = (await must("npx", which)).trim().split("\n").at(-1);
+      return await nodeSuite(node, project);
+    });
+  }
+});
+tally.close();

@@ -1,0 +1,72 @@
+// `npm test`: everything that has to hold, from the format of the sources to the suite against the packed package.
+
+import { checkBoundaries } from "./boundaries.mjs";
+import { must, Tally, tool, withTempDir } from "./lib.mjs";
+import { installProject, pack } from "./package_project.mjs";
+import { bunSuite, denoSuite, nodeSuite } from "./suite.mjs";
+import { checkTypes } from "./types_check.mjs";
+import { checkVersions } from "./versions.mjs";
+
+const DOORS = ["mod.ts", "deno.ts", "bun.ts", "node.ts", "testing.ts", "cli/main.ts"];
+const tally = new Tally();
+const deno = tool("deno");
+
+await tally.check("format", () => must(deno, ["fmt", "--check"]));
+await tally.check("lint", () => must(deno, ["lint"]));
+await tally.check("types, as Deno sees them", () => must(deno, ["check", ...DOORS, "tests"]));
+await tally.check("types, all runtimes", () => must(tool("tsc"), ["-p", "tsconfig.json"]));
+await tally.check(
+  "types, as Node sees them",
+  () => must(tool("tsc"), ["-p", "tsconfig.node.json"]),
+);
+await tally.check("types, as Bun sees them", () => must(tool("tsc"), ["-p", "tsconfig.bun.json"]));
+await tally.check("boundaries", checkBoundaries);
+await tally.check("one version", checkVersions);
+await tally.check("documentation lint", () => must(deno, ["doc", "--lint", ...DOORS]));
+await tally.check(
+  "deno publish --dry-run",
+  () => must(deno, ["publish", "--dry-run", "--allow-dirty"]),
+);
+await tally.suite("documentation examples", () => documentation());
+await tally.suite(
+  "suite from source on Deno",
+  () => denoSuite(deno, undefined, ["--no-check", "tests"]),
+);
+await tally.suite("suite from source on Bun", () => bunSuite(tool("bun")));
+await withTempDir(async (dir) => {
+  let tarball;
+  let project;
+  await tally.check("npm build and pack", async () => {
+    tarball = await pack(dir);
+  });
+  if (tarball === undefined) return;
+  await tally.check("publint", () => must(tool("publint"), ["--strict", tarball]));
+  await tally.check("attw", () => must(tool("attw"), ["--profile", "esm-only", tarball]));
+  await tally.check("tarball in an empty project", async () => {
+    project = await installProject(dir, tarball);
+  });
+  if (project === undefined) return;
+  await tally.check("TypeScript 5.4 to 7", () => checkTypes(dir, project));
+  await tally.check("require() on Node", () => requireOnNode(project));
+  await tally.suite(
+    `suite packed on Node ${process.versions.node}`,
+    () => nodeSuite(process.execPath, project),
+  );
+  await tally.suite("suite packed on Bun", () => bunSuite(tool("bun"), project));
+  await tally.suite(
+    "suite packed on Deno",
+    () => denoSuite(deno, project, ["--no-check", "--node-modules-dir=manual", "tests"]),
+  );
+});
+tally.close();
+
+/** The code blocks of the documentation and of the doc comments, type-checked and run. */
+function documentation() {
+  return denoSuite(deno, undefined, ["--doc", "README.md", "docs", ...DOORS, "src", "testing"]);
+}
+
+async function requireOnNode(project) {
+  const script =
+    'const { atomicWriteSync } = require("@crashsafe/fs"); if (typeof atomicWriteSync !== "function") process.exit(1)';
+  await must(process.execPath, ["--input-type=commonjs", "-e", script], { cwd: project });
+}
