@@ -13,6 +13,7 @@ export type { StreamData } from "./atomic/stream_source.ts";
 export type { WritableFile } from "./atomic/writable_source.ts";
 export type { Loss, Receipt } from "./atomic/receipt.ts";
 export type { FileSink, FileSinkSync } from "./atomic/sources.ts";
+export { systemAdapter } from "./base/default_adapter.ts";
 export {
   CrashSafeError,
   DurabilityUnknownError,
