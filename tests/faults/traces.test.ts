@@ -1,0 +1,142 @@
+import { describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import {
+  AtomicFile,
+  atomicWrite,
+  type AtomicWriteOptions,
+  atomicWriteSync,
+  readVerified,
+  systemAdapter,
+} from "@crashsafe/fs";
+import { FaultFs } from "@crashsafe/fs/testing";
+import { terminals } from "../support/terminals.ts";
+import { withTempDir } from "../support/temp_dir.ts";
+
+const END = "fsync openDir rename close fsyncDir closeDir";
+
+/** What a terminal does before its temporary file is there, and to fill it. */
+const FILLS: Readonly<Record<string, readonly [string, string]>> = {
+  write: ["", "write"],
+  copyFrom: ["open fstat ", "read read write"],
+  concatFrom: ["stat ", "open fstat read read write close"],
+  writeWith: ["", "write write"],
+  stream: ["", "write"],
+  writable: ["", "write"],
+};
+
+describe("the trace of a replace, durability full", () => {
+  for (const terminal of terminals) {
+    test(terminal.name, () =>
+      withTempDir(async (dir) => {
+        writeFileSync(`${dir}/file`, "old", { mode: 0o644 });
+        const adapter = new FaultFs(systemAdapter());
+        await terminal.run(`${dir}/file`, "new content", { adapter }, dir);
+        const [before, fill] = FILLS[terminal.name.replace(/Sync$/, "")] ?? assert.fail();
+        const after = terminal.name.startsWith("copyFrom") ? " close" : "";
+        assert.equal(
+          adapter.trace(),
+          `${before}lstat open fstat ${fill} fchmod ${END}${after}`,
+        );
+      }));
+  }
+});
+
+const TRACES: readonly (readonly [string, AtomicWriteOptions, string])[] = [
+  ["durability file", { durability: "file" }, "lstat open fstat write fchmod fsync rename close"],
+  ["durability none", { durability: "none" }, "lstat open fstat write fchmod rename close"],
+  [
+    "a required durability",
+    { requireDurability: true },
+    "lstat open fstat write fchmod fsync openDir fsyncDir rename close fsyncDir closeDir",
+  ],
+];
+
+describe("the trace of a write", () => {
+  for (const [name, options, trace] of TRACES) {
+    test(name, () =>
+      withTempDir(async (dir) => {
+        for (const colour of ["sync", "async"] as const) {
+          writeFileSync(`${dir}/file`, "old", { mode: 0o640 });
+          const adapter = new FaultFs(systemAdapter());
+          if (colour === "sync") atomicWriteSync(`${dir}/file`, "new", { ...options, adapter });
+          else await atomicWrite(`${dir}/file`, "new", { ...options, adapter });
+          assert.equal(adapter.trace(), trace, colour);
+        }
+      }));
+  }
+
+  test("a new file needs no chmod", () =>
+    withTempDir((dir) => {
+      const adapter = new FaultFs(systemAdapter());
+      atomicWriteSync(`${dir}/file`, "new", { adapter });
+      assert.equal(adapter.trace(), `lstat open fstat write ${END}`);
+    }));
+
+  test("a time is set after the mode and before the fsync", () =>
+    withTempDir((dir) => {
+      writeFileSync(`${dir}/file`, "old", { mode: 0o640 });
+      const adapter = new FaultFs(systemAdapter());
+      atomicWriteSync(`${dir}/file`, "new", { adapter, mtime: 1 });
+      assert.match(
+        adapter.trace(),
+        /^lstat open fstat write fchmod futimes (fstat )?fsync openDir/,
+      );
+    }));
+
+  test("existing: fail publishes by link and drops the temporary name before the directory is synced", () =>
+    withTempDir((dir) => {
+      const adapter = new FaultFs(systemAdapter());
+      atomicWriteSync(`${dir}/file`, "new", { adapter, existing: "fail" });
+      assert.equal(
+        adapter.trace(),
+        "lstat open fstat write fsync openDir link unlink close fsyncDir closeDir",
+      );
+    }));
+
+  test("new directories: what contains each is synced before the commit", () =>
+    withTempDir((dir) => {
+      const adapter = new FaultFs(systemAdapter());
+      new AtomicFile(`${dir}/a/b/file`, { adapter }).writeSync("new");
+      const synced = adapter.log.filter((one) => one.kind === "fsyncDir").map((one) => one.path);
+      assert.deepEqual(synced, [`${dir}/a`, dir, `${dir}/a/b`]);
+      assert.match(
+        adapter.trace(),
+        /^lstat open mkdir mkdir mkdir open fstat write fsync .* rename/,
+      );
+    }));
+
+  test("a full write below a directory that an undemanding one made syncs what contains it", () =>
+    withTempDir((dir) => {
+      const adapter = new FaultFs(systemAdapter());
+      new AtomicFile(`${dir}/a/one`, { adapter, durability: "none" }).writeSync("1");
+      assert.ok(!adapter.trace().includes("fsyncDir"), adapter.story());
+      const second = new FaultFs(systemAdapter());
+      atomicWriteSync(`${dir}/a/two`, "2", { adapter: second });
+      const synced = second.log.filter((one) => one.kind === "fsyncDir").map((one) => one.path);
+      assert.deepEqual(synced, [dir, `${dir}/a`]);
+      const third = new FaultFs(systemAdapter());
+      atomicWriteSync(`${dir}/a/three`, "3", { adapter: third });
+      assert.equal(third.log.filter((one) => one.kind === "fsyncDir").length, 1);
+    }));
+
+  test("a directory that appears during mkdir counts as not durable", () =>
+    withTempDir((dir) => {
+      mkdirSync(`${dir}/a`);
+      const adapter = new FaultFs(systemAdapter(), [
+        { kinds: ["open"], path: ".cs1", errno: "ENOENT" },
+      ]);
+      new AtomicFile(`${dir}/a/file`, { adapter }).writeSync("new");
+      const synced = adapter.log.filter((one) => one.kind === "fsyncDir").map((one) => one.path);
+      assert.deepEqual(synced, [dir, `${dir}/a`]);
+    }));
+});
+
+test("readVerified opens, reads to the end and closes", () =>
+  withTempDir(async (dir) => {
+    writeFileSync(`${dir}/file`, "");
+    const adapter = new FaultFs(systemAdapter());
+    await readVerified(`${dir}/file`, "99aa06d3014798d86001c324468d497f", { adapter });
+    assert.equal(adapter.trace(), "open fstat read close");
+    assert.equal(adapter.openHandles, 0);
+  }));

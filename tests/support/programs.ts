@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { runtime } from "./runtime.ts";
+
+/** How a child ended, and what it said. */
+export interface Outcome {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** How a child is started. */
+export interface ProgramOptions {
+  readonly args?: readonly string[];
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string | Uint8Array;
+  /** Instead of everything: the flags of a Deno or Node with permissions. */
+  readonly permissions?: readonly string[];
+}
+
+/** A child that runs. */
+export interface Running {
+  readonly child: ChildProcess;
+  readonly outcome: Promise<Outcome>;
+}
+
+/** A file of the project, as TypeScript from source and as JavaScript from the package. */
+export function projectFile(path: string): string {
+  const source = fileURLToPath(new URL(`../../${path}.ts`, import.meta.url));
+  return existsSync(source) ? source : source.replace(/\.ts$/, ".js");
+}
+
+/** Starts a program of the project (`"tests/programs/x"`, no ending) on the runtime of this test. */
+export function startProgram(path: string, options: ProgramOptions = {}): Running {
+  const file = projectFile(path);
+  const installed = file.endsWith(".js");
+  const flags = {
+    deno: ["run", "--no-prompt", ...(installed ? ["--node-modules-dir=manual"] : []), "--no-check"],
+    bun: ["run"],
+    node: [],
+  }[runtime];
+  const permissions = options.permissions ?? (runtime === "deno" ? ["-A"] : []);
+  const child = spawn(
+    process.execPath,
+    [...flags, ...permissions, file, ...(options.args ?? [])],
+    {
+      cwd: options.cwd,
+      env: { ...process.env, NO_COLOR: "1", ...options.env },
+      stdio: ["pipe", "pipe", "pipe"],
+    },
+  );
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text);
+  child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text);
+  // A child that has ended does not take its input; how it ended is what matters.
+  child.stdin.on("error", () => {});
+  if (options.stdin !== undefined) child.stdin.end(options.stdin);
+  const outcome = new Promise<Outcome>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+  return { child, outcome };
+}
+
+/** Runs a program of the project to its end. */
+export async function runProgram(path: string, options: ProgramOptions = {}): Promise<Outcome> {
+  return await startProgram(path, { stdin: "", ...options }).outcome;
+}
