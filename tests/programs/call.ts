@@ -59,20 +59,6 @@ const scenarios: Record<string, () => unknown> = {
       return codeOf(error);
     }
   },
-  "all terminals": async () => {
-    const file = new AtomicFile(`${dir}/deep/a`);
-    const receipts = [
-      await file.write("x"),
-      file.writeSync("x"),
-      await file.copyFrom(`${dir}/deep/a`),
-      file.copyFromSync(`${dir}/deep/a`),
-      await file.concatFrom([`${dir}/deep/a`]),
-      await file.writeWith((sink) => sink.write("x")),
-      await file.stream(["x"]),
-      await file.withMtime(1n).write("x"),
-    ];
-    return receipts.map((one) => one.durability);
-  },
   "no fsync": async () => {
     const codes: string[] = [];
     for (

@@ -13,6 +13,5 @@ const signals = [
 ];
 const count = (): number => signals.reduce((sum, name) => sum + process.listenerCount(name), 0);
 const before = count();
-const globals = Reflect.ownKeys(globalThis).length;
 await import("@crashsafe/fs");
-console.log(count() - before, Reflect.ownKeys(globalThis).length - globals);
+console.log(count() - before, Symbol.for("@crashsafe/fs/state/1") in globalThis);
