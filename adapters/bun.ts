@@ -34,14 +34,19 @@ function openLibc(): LibcCalls | undefined {
         flock: { args: ["i32", "i32"], returns: "i32" },
         futimens: { args: ["i32", "ptr"], returns: "i32" },
         [names.errnoAddress]: { args: [], returns: "ptr" },
-        ...(names.syncfs ? { syncfs: { args: ["i32"], returns: "i32" } } : {}),
+        ...(names.linux
+          ? {
+            syncfs: { args: ["i32"], returns: "i32" },
+            ioctl: { args: ["i32", "u64", "i32"], returns: "i32" },
+          }
+          : {}),
       });
-      const { flock, futimens, syncfs, [names.errnoAddress]: errnoAddress } = symbols;
+      const { flock, futimens, syncfs, ioctl, [names.errnoAddress]: errnoAddress } = symbols;
       if (flock === undefined || futimens === undefined || errnoAddress === undefined) continue;
       return {
         flock,
         futimens: (fd, times) => futimens(fd, ffi.ptr(times)),
-        ...(syncfs === undefined ? {} : { syncfs }),
+        ...(syncfs && ioctl ? { syncfs, ioctl } : {}),
         errno: () => ffi.read.i32(errnoAddress(), 0),
       };
     } catch {

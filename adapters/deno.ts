@@ -109,16 +109,17 @@ function openLibc(): LibcCalls | undefined {
         flock: { parameters: ["i32", "i32"], result: "i32" },
         futimens: { parameters: ["i32", "buffer"], result: "i32" },
         syncfs: { parameters: ["i32"], result: "i32", optional: true },
+        ioctl: { parameters: ["i32", "u64", "i32"], result: "i32", optional: true },
         __errno_location: { parameters: [], result: "pointer", optional: true },
         __error: { parameters: [], result: "pointer", optional: true },
       });
       const errnoAddress = symbols.__errno_location ?? symbols.__error;
       if (errnoAddress === null) continue;
-      const { flock, futimens, syncfs } = symbols;
+      const { flock, futimens, syncfs, ioctl } = symbols;
       return {
         flock,
         futimens: (fd, times) => futimens(fd, new Uint8Array(times.buffer as ArrayBuffer)),
-        ...(syncfs === null ? {} : { syncfs }),
+        ...(names.linux && syncfs && ioctl ? { syncfs, ioctl } : {}),
         errno() {
           const address = errnoAddress();
           return address === null ? 0 : new Deno.UnsafePointerView(address).getInt32();

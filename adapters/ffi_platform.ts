@@ -4,6 +4,7 @@ import process from "node:process";
 import type { Capabilities, TimePrecision } from "../src/base/fs_adapter.ts";
 import { UnsupportedError } from "../src/base/errors.ts";
 import {
+  cloneFile,
   flockNow,
   type LibcCalls,
   LOCK_EX,
@@ -56,6 +57,10 @@ export function ffiPlatform(runtime: FfiRuntime): Platform {
     flock: (handle, kind) =>
       flockNow(required("flock"), handle.fd, kind === "shared" ? LOCK_SH : LOCK_EX),
     funlock: (handle) => void required("flock").flock(handle.fd, LOCK_UN),
+    clone(from, to) {
+      const calls = libc();
+      return calls !== undefined && cloneFile(calls, from.fd, to.fd);
+    },
     syncFs: (handle) => syncWholeFs(required("syncfs"), handle.fd),
   };
 }
@@ -77,6 +82,9 @@ function lazyCapabilities(
     fsyncDir: runtime.handleCalls && process.platform !== "win32",
     get syncFs() {
       return libc()?.syncfs !== undefined;
+    },
+    get clone() {
+      return libc()?.ioctl !== undefined;
     },
     handleMetadata: runtime.handleCalls,
   };

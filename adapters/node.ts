@@ -43,16 +43,21 @@ function openNodeFfi(names: LibcNames): LibcCalls | undefined {
       flock: { arguments: ["i32", "i32"], return: "i32" },
       futimens: { arguments: ["i32", "pointer"], return: "i32" },
       [names.errnoAddress]: { arguments: [], return: "pointer" },
-      ...(names.syncfs ? { syncfs: { arguments: ["i32"], return: "i32" } } : {}),
+      ...(names.linux
+        ? {
+          syncfs: { arguments: ["i32"], return: "i32" },
+          ioctl: { arguments: ["i32", "u64", "i32"], return: "i32" },
+        }
+        : {}),
     });
-    const { flock, futimens, syncfs, [names.errnoAddress]: errnoAddress } = functions;
+    const { flock, futimens, syncfs, ioctl, [names.errnoAddress]: errnoAddress } = functions;
     if (flock === undefined || futimens === undefined || errnoAddress === undefined) {
       return undefined;
     }
     return {
       flock,
       futimens,
-      ...(syncfs === undefined ? {} : { syncfs }),
+      ...(syncfs && ioctl ? { syncfs, ioctl } : {}),
       errno: () => ffi.getInt32(errnoAddress(), 0),
     };
   } catch {
@@ -94,7 +99,12 @@ function openKoffi(names: LibcNames): LibcCalls | undefined {
       return {
         flock: libc.func("flock", "int", ["int", "int"]),
         futimens: libc.func("futimens", "int", ["int", "void *"]),
-        ...(names.syncfs ? { syncfs: libc.func("syncfs", "int", ["int"]) } : {}),
+        ...(names.linux
+          ? {
+            syncfs: libc.func("syncfs", "int", ["int"]),
+            ioctl: libc.func("ioctl", "int", ["int", "uint64_t", "int"]),
+          }
+          : {}),
         errno: () => koffi.errno(),
       };
     } catch {

@@ -33,6 +33,7 @@ export interface Platform {
   flock(handle: FdHandle, kind: LockKind): boolean;
   funlock(handle: FdHandle): void;
   syncFs(handle: FdHandle): void;
+  clone(from: FdHandle, to: FdHandle): boolean;
   /** Opens a lockable handle where a descriptor alone cannot be locked. */
   openLockable?(path: string, open: () => FdHandle): FdHandle;
   /** Closes what {@linkcode openLockable} opened besides the descriptor. */
@@ -103,11 +104,7 @@ function syncOps(platform: Platform): SyncFsOps {
     mkdir: (path, mode) => void fs.mkdirSync(path, { mode }),
     rmdir: (path) => fs.rmdirSync(path),
     readdir: (path) => fs.readdirSync(path, { withFileTypes: true }).map(toEntry),
-    copyFile(from, to) {
-      // Deno's COPYFILE_EXCL fails without a code, so the name is claimed here; nobody else has it.
-      fs.closeSync(fs.openSync(to, CREATE_EXCLUSIVE, 0o600));
-      fs.copyFileSync(from, to, fs.constants.COPYFILE_FICLONE);
-    },
+    clone: (from, to) => platform.clone(from as FdHandle, to as FdHandle),
     sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   };
 }
@@ -133,10 +130,6 @@ function asyncOps(sync: SyncFsOps): FsOps {
     fsyncDir: (handle) => promise((done) => fs.fsync(fdOf(handle), done)),
     readdir: async (path) =>
       (await fs.promises.readdir(path, { withFileTypes: true })).map(toEntry),
-    copyFile: async (from, to) => {
-      fs.closeSync(fs.openSync(to, CREATE_EXCLUSIVE, 0o600));
-      await fs.promises.copyFile(from, to, fs.constants.COPYFILE_FICLONE);
-    },
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
 }
@@ -149,7 +142,6 @@ const { O_RDONLY: RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants;
 const DIRECTORY = fs.constants.O_DIRECTORY ?? 0;
 const NOFOLLOW = fs.constants.O_NOFOLLOW ?? 0;
 const NONBLOCK = fs.constants.O_NONBLOCK ?? 0;
-const CREATE_EXCLUSIVE = O_WRONLY | O_CREAT | O_EXCL | NOFOLLOW;
 const BIGINT_OR_MISSING = { bigint: true, throwIfNoEntry: false } as const;
 
 function openFlags(options: OpenOptions): number {

@@ -21,15 +21,17 @@ export async function pack(dir) {
   return join(dir, readdirSync(dir).find((name) => name.endsWith(".tgz")));
 }
 
-/** Makes the project in `dir` and answers it. */
-export async function installProject(dir, tarball) {
+/** Makes the project in `dir`, with `others` installed beside the package, and answers it. */
+export async function installProject(dir, tarball, ...others) {
   const project = join(dir, "project");
   mkdirSync(project);
   writeFileSync(
     join(project, "package.json"),
     JSON.stringify({ name: "empty-project", private: true, type: "module" }),
   );
-  await must("npm", ["install", "--no-audit", "--no-fund", "--silent", tarball], { cwd: project });
+  await must("npm", ["install", "--no-audit", "--no-fund", "--silent", tarball, ...others], {
+    cwd: project,
+  });
   const dist = realpathSync(join(project, "node_modules", "@crashsafe", "fs", "dist"));
   for (const name of ["src", "adapters", "testing", "cli"]) {
     symlinkSync(join(dist, name), join(project, name));

@@ -40,7 +40,7 @@ export interface LoggedOperation {
   readonly kind: OperationKind;
   /** On what; of a handle, the path it was opened with. */
   readonly path: string;
-  /** The second path of rename, link and copyFile. */
+  /** The second path of rename and link. */
   readonly dest?: string;
   /** `"ok"`, the code of an error, or `"short N"`. */
   outcome: string;

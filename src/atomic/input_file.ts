@@ -14,6 +14,8 @@ export interface InputFile {
   /** What stat(2) said; 0 for the files of /proc, so never a promise. */
   readonly size: number;
   pour(sink: SiblingSink, signal: AbortSignal | undefined): Steps<void>;
+  /** Shares the blocks with the sink's file; false where that cannot be done. */
+  clone(sink: SiblingSink): Steps<boolean>;
   close(): Steps<void>;
 }
 
@@ -26,6 +28,7 @@ export function* openInput(fs: StepFs, path: string): Steps<InputFile> {
     return {
       size: stat.size,
       pour: (sink, signal) => pourFile(fs, file, stat.size, sink, signal),
+      clone: (sink) => sink.clone(file, stat.size),
       close: () => closeQuietly(fs, file),
     };
   } catch (cause) {

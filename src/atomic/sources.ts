@@ -59,7 +59,13 @@ export function fileSource(path: string): Source {
   return {
     *open(fs) {
       const input = yield* openInput(fs, path);
-      return { size: input.size, pour: input.pour, close: input.close };
+      return {
+        size: input.size,
+        *pour(sink, signal) {
+          if (!(yield* input.clone(sink))) yield* input.pour(sink, signal);
+        },
+        close: input.close,
+      };
     },
   };
 }

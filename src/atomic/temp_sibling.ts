@@ -115,6 +115,18 @@ export class SiblingSink {
     }
   }
 
+  /**
+   * Takes the whole content of an open file of `size` bytes by sharing its blocks. Answers false, having done nothing,
+   * where the file system has no such thing, or the bytes have to pass by for their digest.
+   */
+  *clone(file: OpenFile, size: number): Steps<boolean> {
+    if (this.#digest !== undefined || this.bytes > 0 || size === 0) return false;
+    if (!this.#fs.adapter.capabilities.clone) return false;
+    if (!(yield* this.#fs.clone(file, this.#temp))) return false;
+    this.bytes = (yield* this.#fs.fstat(this.#temp)).size;
+    return true;
+  }
+
   // POSIX promises at least one byte or an error; a file system that keeps neither must not hang us.
   #noProgress(): CrashSafeError {
     return new CrashSafeError(`Cannot write "${this.#temp.path}": it takes no more bytes`, {

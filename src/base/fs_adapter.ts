@@ -112,8 +112,11 @@ export interface FsOps {
   rmdir(path: string): MaybePromise<void>;
   /** All names in a directory but `.` and `..`, in no order. */
   readdir(path: string): MaybePromise<readonly DirEntry[]>;
-  /** Makes `to`, which must not exist (EEXIST), a copy of the file `from`: a reflink where possible. */
-  copyFile(from: string, to: string): MaybePromise<void>;
+  /**
+   * Gives the empty file `to` the content of `from` by sharing its blocks (ioctl_ficlone(2)). Answers `false`, having
+   * changed nothing, where the file system or the pair of files does not allow it.
+   */
+  clone(from: FsHandle, to: FsHandle): MaybePromise<boolean>;
   /** Waits. In an adapter, so that the testing kit can run it on a clock of its own. */
   sleep(ms: number): MaybePromise<void>;
 }
@@ -140,6 +143,8 @@ export interface Capabilities {
   readonly fsyncDir: boolean;
   /** Whether {@linkcode FsOps.syncFs} works. */
   readonly syncFs: boolean;
+  /** Whether {@linkcode FsOps.clone} can be tried. */
+  readonly clone: boolean;
   /** Whether fchmod, fchown and futimes are allowed (Node's `--permission` forbids them). */
   readonly handleMetadata: boolean;
 }

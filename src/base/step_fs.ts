@@ -100,6 +100,10 @@ export class StepFs {
     return this.#step("futimes", file.path, () => this.#ops.futimes(file.handle, mtimeNs));
   }
 
+  clone(from: OpenFile, to: OpenFile): Steps<boolean> {
+    return this.#step("clone", to.path, () => this.#ops.clone(from.handle, to.handle));
+  }
+
   readlink(path: string): Steps<string> {
     return this.#step("readlink", path, () => this.#ops.readlink(path));
   }

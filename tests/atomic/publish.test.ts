@@ -399,28 +399,33 @@ describe("existing: fail", () => {
     }));
 });
 
-test("Deno needs no more than its directory's permissions", (t) =>
-  withTempDir(async (dir) => {
-    if (runtime !== "deno") return t.skip("Deno only");
-    const permissions = [`--allow-read=${dir}`, `--allow-write=${dir}`];
-    const { stdout, stderr } = await runProgram("tests/programs/call_scoped", {
-      args: [dir],
-      permissions,
-    });
-    assert.equal(stdout.trim(), "full full full full full full full full", stderr);
-  }));
+if (runtime === "deno") {
+  test("Deno needs no more than its directory's permissions", () =>
+    withTempDir(async (dir) => {
+      const permissions = [`--allow-read=${dir}`, `--allow-write=${dir}`];
+      const { stdout, stderr } = await runProgram("tests/programs/call_scoped", {
+        args: [dir],
+        permissions,
+      });
+      assert.equal(stdout.trim(), "full full full full full full full full", stderr);
+    }));
+}
 
-test("Node's permission model, which forbids fsync, is told before anything is touched", (t) =>
-  withTempDir(async (dir) => {
-    const major = Number(process.versions.node.split(".")[0]);
-    if (runtime !== "node" || major < 24) return t.skip("Node 24 or newer only");
-    const permissions = ["--permission", "--allow-fs-read=*", `--allow-fs-write=${dir}`];
-    const { stdout, stderr } = await runProgram("tests/programs/call", {
-      args: ["no fsync", dir],
-      permissions,
-    });
-    assert.equal(stdout.trim(), '[["Unsupported","Unsupported","Unsupported"],[],"none"]', stderr);
-  }));
+if (runtime === "node" && Number(process.versions.node.split(".")[0]) >= 24) {
+  test("Node's permission model, which forbids fsync, is told before anything is touched", () =>
+    withTempDir(async (dir) => {
+      const permissions = ["--permission", "--allow-fs-read=*", `--allow-fs-write=${dir}`];
+      const { stdout, stderr } = await runProgram("tests/programs/call", {
+        args: ["no fsync", dir],
+        permissions,
+      });
+      assert.equal(
+        stdout.trim(),
+        '[["Unsupported","Unsupported","Unsupported"],[],"none"]',
+        stderr,
+      );
+    }));
+}
 
 test("importing the package starts nothing", async () => {
   const { stdout, stderr, code } = await runProgram("tests/programs/import_only");

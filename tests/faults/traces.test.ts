@@ -18,7 +18,7 @@ const END = "fsync openDir rename close fsyncDir closeDir";
 /** What a terminal does before its temporary file is there, and to fill it. */
 const FILLS: Readonly<Record<string, readonly [string, string]>> = {
   write: ["", "write"],
-  copyFrom: ["open fstat ", "read read write"],
+  copyFrom: ["open fstat ", `${systemAdapter().capabilities.clone ? "clone " : ""}read read write`],
   concatFrom: ["stat ", "open fstat read read write close"],
   writeWith: ["", "write write"],
   stream: ["", "write"],
