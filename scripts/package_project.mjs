@@ -39,6 +39,8 @@ export async function installProject(dir, tarball, ...others) {
   const build = join(root, "build", "tests");
   rmSync(build, { recursive: true, force: true });
   await must(tool("tsc"), ["-p", "tsconfig.tests.json"]);
-  cpSync(join(build, "tests"), join(project, "tests"), { recursive: true });
+  for (const name of ["tests", "examples"]) {
+    cpSync(join(build, name), join(project, name), { recursive: true });
+  }
   return project;
 }

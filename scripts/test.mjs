@@ -13,7 +13,10 @@ const deno = tool("deno");
 
 await tally.check("format", () => must(deno, ["fmt", "--check"]));
 await tally.check("lint", () => must(deno, ["lint"]));
-await tally.check("types, as Deno sees them", () => must(deno, ["check", ...DOORS, "tests"]));
+await tally.check(
+  "types, as Deno sees them",
+  () => must(deno, ["check", ...DOORS, "tests", "examples"]),
+);
 await tally.check("types, all runtimes", () => must(tool("tsc"), ["-p", "tsconfig.json"]));
 await tally.check(
   "types, as Node sees them",

@@ -1,0 +1,104 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { gunzipSync } from "node:zlib";
+import { runProgram, startProgram } from "../support/programs.ts";
+import { runtime } from "../support/runtime.ts";
+import { withTempDir } from "../support/temp_dir.ts";
+
+const BODY = Buffer.from("a body of some length\n".repeat(50_000));
+
+async function serving(
+  answer: (response: ServerResponse) => void,
+  use: (url: string) => Promise<void>,
+): Promise<void> {
+  const server = createServer((_, response) => answer(response));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  try {
+    await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+test("the example of a verified download publishes the promised file only", () =>
+  withTempDir(async (dir) => {
+    const sha = createHash("sha256").update(BODY).digest("hex");
+    writeFileSync(`${dir}/file`, "old");
+    const download = (url: string, digest: string): ReturnType<typeof runProgram> =>
+      runProgram("examples/verified_download", { args: [url, digest, `${dir}/file`] });
+
+    await serving((response) => {
+      response.writeHead(200, { "content-length": BODY.length });
+      response.write(BODY.subarray(0, 300_000), () => response.destroy());
+    }, async (url) => {
+      assert.equal((await download(url, sha)).code, 1);
+    });
+    await serving((response) => response.writeHead(500).end("broken"), async (url) => {
+      const { code, stderr } = await download(url, sha);
+      assert.equal(code, 1);
+      assert.match(stderr, /has status 500/);
+    });
+    await serving((response) => response.end(BODY), async (url) => {
+      assert.match((await download(url, "00".repeat(32))).stderr, /nothing was published/);
+      assert.equal(readFileSync(`${dir}/file`, "utf8"), "old");
+      const { stdout, stderr } = await download(url, sha);
+      assert.match(stdout, /verified/, stderr);
+    });
+    assert.ok(BODY.equals(readFileSync(`${dir}/file`)));
+    assert.deepEqual(readdirSync(dir), ["file"]);
+  }));
+
+test("the example of a compressing pipeline publishes a whole .gz", () =>
+  withTempDir(async (dir) => {
+    writeFileSync(`${dir}/file`, BODY);
+    const { code, stderr } = await runProgram("examples/compress", { args: [`${dir}/file`] });
+    assert.equal(code, 0, stderr);
+    assert.ok(gunzipSync(readFileSync(`${dir}/file.gz`)).equals(BODY));
+  }));
+
+test("the example of Node's streams sorts a file in place", () =>
+  withTempDir(async (dir) => {
+    writeFileSync(`${dir}/file`, "b\nc\na\n");
+    const { code, stderr } = await runProgram("examples/sorted_lines", { args: [`${dir}/file`] });
+    assert.equal(code, 0, stderr);
+    assert.equal(readFileSync(`${dir}/file`, "utf8"), "a\nb\nc\n");
+  }));
+
+if (runtime !== "node") {
+  test("the example of a server keeps uploads whole, and nothing of one that breaks off", () =>
+    withTempDir(async (dir) => {
+      const { child, outcome } = startProgram("examples/upload_server", { args: [dir] });
+      try {
+        const [line] = await once(child.stdout ?? assert.fail(), "data");
+        const url = `http://127.0.0.1:${String(line).trim()}/upload`;
+        const answer = await fetch(url, { method: "PUT", body: BODY });
+        assert.deepEqual([answer.status, await answer.text()], [201, `${BODY.length}\n`]);
+        assert.ok(BODY.equals(readFileSync(`${dir}/upload`)));
+        const abort = new AbortController();
+        const broken = new ReadableStream({
+          start(controller) {
+            controller.enqueue(new Uint8Array(100_000));
+          },
+          pull() {
+            abort.abort();
+            return new Promise(() => {});
+          },
+        });
+        const request = { method: "PUT", body: broken, duplex: "half", signal: abort.signal };
+        await assert.rejects(fetch(url, request as RequestInit));
+        const last = await fetch(url, { method: "PUT", body: "last" });
+        assert.equal(last.status, 201);
+        assert.equal(readFileSync(`${dir}/upload`, "utf8"), "last");
+      } finally {
+        child.kill("SIGKILL");
+        await outcome;
+      }
+    }));
+}
