@@ -1,3 +1,43 @@
 #!/usr/bin/env node
-/** @module */
-export {};
+/**
+ * The `crashsafe` command: files from the shell that survive a crash.
+ *
+ * Run it with `npx @crashsafe/fs`, `bunx @crashsafe/fs` or `deno run jsr:@crashsafe/fs/cli`, and `--help`.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { copy } from "./copy.ts";
+import { exitCodeOf, report, UsageError } from "./failures.ts";
+import { hash } from "./hash.ts";
+import { HELP } from "./help.ts";
+import { say } from "./output.ts";
+import { VERSION } from "./version.ts";
+import { write } from "./write.ts";
+
+const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
+  write,
+  copy,
+  hash,
+};
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined) throw new UsageError("a command is missing");
+  if (name === "--version" || name === "-V") return await say(VERSION);
+  if (name === "--help" || name === "-h" || name === "help") return await say(HELP);
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) throw new UsageError(`unknown command ${JSON.stringify(name)}`);
+  if (rest.includes("--help") && !rest.slice(0, rest.indexOf("--help")).includes("--")) {
+    return await say(HELP);
+  }
+  return await command(rest);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  report(error);
+  process.exitCode = exitCodeOf(error);
+}

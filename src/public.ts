@@ -2,6 +2,7 @@
 
 export { AtomicFile } from "./atomic/atomic_file.ts";
 export { atomicWrite, atomicWriteSync } from "./atomic/atomic_write.ts";
+export { hashFile, hashFileSync, hashStream } from "./atomic/hash_file.ts";
 export type { WriteData } from "./atomic/data.ts";
 export type { AtomicWriteOptions, Durability, Mtime, Progress } from "./atomic/options.ts";
 export {

@@ -7,13 +7,13 @@ import type { Begun, OpenFile, StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
 import { closeQuietly } from "./directories.ts";
 import { throwIfAborted } from "./abort.ts";
-import type { SiblingSink } from "./temp_sibling.ts";
+import type { SiblingSink, Sink } from "./temp_sibling.ts";
 
 /** An open input. */
 export interface InputFile {
   /** What stat(2) said; 0 for the files of /proc, so never a promise. */
   readonly size: number;
-  pour(sink: SiblingSink, signal: AbortSignal | undefined): Steps<void>;
+  pour(sink: Sink, signal: AbortSignal | undefined): Steps<void>;
   /** Shares the blocks with the sink's file; false where that cannot be done. */
   clone(sink: SiblingSink): Steps<boolean>;
   close(): Steps<void>;
@@ -83,7 +83,7 @@ function* pourFile(
   fs: StepFs,
   file: OpenFile,
   size: number,
-  sink: SiblingSink,
+  sink: Sink,
   signal: AbortSignal | undefined,
 ): Steps<void> {
   const length = Math.min(Math.max(size + 1, SMALLEST_BUFFER_BYTES), BUFFER_BYTES);

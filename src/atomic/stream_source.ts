@@ -13,8 +13,8 @@ import type { StepFs } from "../base/step_fs.ts";
 import { runAsync, settled, type Steps } from "../base/steps.ts";
 import { isAbort, orAbort, throwIfAborted } from "./abort.ts";
 import { toBytes } from "./data.ts";
-import type { Source } from "./sources.ts";
-import type { SiblingSink } from "./temp_sibling.ts";
+import type { OpenSource, Source } from "./sources.ts";
+import type { Sink } from "./temp_sibling.ts";
 
 /** What {@linkcode AtomicFile.stream} can read: chunks are bytes or strings. */
 export type StreamData =
@@ -33,8 +33,18 @@ interface Chunks {
   cancel(reason: unknown): unknown;
 }
 
+/** A source whose chunks any sink can take. */
+export interface StreamSource extends Source {
+  open(fs: StepFs): Steps<StreamChunks>;
+}
+
+/** Chunks ready to flow. */
+export interface StreamChunks extends OpenSource {
+  pour(sink: Sink, signal: AbortSignal | undefined): Steps<void>;
+}
+
 /** A source that is read asynchronously. `target` is for messages. Throws a TypeError for what cannot be read. */
-export function streamSource(data: StreamData, target: string): Source {
+export function streamSource(data: StreamData, target: string): StreamSource {
   // Taken at the call, so that a second reader fails where the mistake is.
   const chunks = pull(data, target);
   let finished = false;
@@ -42,7 +52,7 @@ export function streamSource(data: StreamData, target: string): Source {
     *open(fs) {
       return {
         size: chunks.size,
-        *pour(sink, signal) {
+        *pour(sink: Sink, signal: AbortSignal | undefined) {
           const gathering = new Gathering(fs, sink);
           try {
             const arrived = yield* pourChunks(chunks, gathering, signal, () => {
@@ -133,13 +143,13 @@ function cancelQuietly(chunks: Chunks, reason: unknown): void {
 /** Two buffers between the chunks of a source and the writes of a file. */
 class Gathering {
   readonly #fs: StepFs;
-  readonly #sink: SiblingSink;
+  readonly #sink: Sink;
   #filling: Uint8Array = new Uint8Array(FIRST_BUFFER_BYTES);
   #filled = 0;
   #spare: Uint8Array | undefined;
   #writing: { readonly buffer: Uint8Array; readonly done: Promise<void> } | undefined;
 
-  constructor(fs: StepFs, sink: SiblingSink) {
+  constructor(fs: StepFs, sink: Sink) {
     this.#fs = fs;
     this.#sink = sink;
   }

@@ -73,8 +73,14 @@ export function* discardSibling(fs: StepFs, temp: OpenFile): Steps<string | unde
   return undefined;
 }
 
+/** What takes the chunks of a source. */
+export interface Sink {
+  /** Takes all of `chunk`, which must not change until this is done. */
+  write(chunk: Uint8Array): Steps<void>;
+}
+
 /** The writing end of a temporary file: loops on short writes, counts, and hashes in passing. */
-export class SiblingSink {
+export class SiblingSink implements Sink {
   /** Bytes written so far. */
   bytes = 0;
   readonly #fs: StepFs;

@@ -42,11 +42,7 @@ export interface WantedHash {
 
 /** Reads a digest, or throws a TypeError that says what is wrong with it. */
 export function wantedHash(digest: Digest, algorithm: HashAlgorithm = "xxh3-128"): WantedHash {
-  if (!Object.hasOwn(DIGEST_BYTES, algorithm)) {
-    throw new MisuseError(
-      `Unknown hash algorithm ${JSON.stringify(algorithm)}, known are ${ALGORITHMS.join(", ")}`,
-    );
-  }
+  requireKnown(algorithm);
   if (typeof digest === "string") {
     const integrity = /^(sha256|sha512)-([A-Za-z0-9+/]+={0,2})$/.exec(digest);
     if (integrity !== null) {
@@ -64,6 +60,14 @@ export function wantedHash(digest: Digest, algorithm: HashAlgorithm = "xxh3-128"
     throw new MisuseError(`A digest must be a string or a Uint8Array, not ${nameOf(digest)}`);
   }
   return { algorithm, hex: checkedLength(algorithm, toHex(digest)) };
+}
+
+/** Throws a TypeError for an algorithm that is not one of ours. */
+export function requireKnown(algorithm: HashAlgorithm): void {
+  if (Object.hasOwn(DIGEST_BYTES, algorithm)) return;
+  throw new MisuseError(
+    `Unknown hash algorithm ${JSON.stringify(algorithm)}, known are ${ALGORITHMS.join(", ")}`,
+  );
 }
 
 /** Throws unless the digest is the wanted one. `truth` ends the message: what is now true. */
@@ -157,11 +161,7 @@ export function* startDigest(
  * ```
  */
 export async function prepareHash(algorithm: HashAlgorithm): Promise<void> {
-  if (!Object.hasOwn(DIGEST_BYTES, algorithm)) {
-    throw new MisuseError(
-      `Unknown hash algorithm ${JSON.stringify(algorithm)}, known are ${ALGORITHMS.join(", ")}`,
-    );
-  }
+  requireKnown(algorithm);
   if (algorithm !== "xxh3-128" && algorithm !== "blake3") return;
   if (idle[algorithm].length === 0) idle[algorithm].push(await newHasher(algorithm));
 }

@@ -1,0 +1,35 @@
+/** What `crashsafe --help` prints, and the README has between two marks. */
+export const HELP: string = `Usage: crashsafe COMMAND [OPTION]... [ARGUMENT]...
+
+  crashsafe write TARGET        publish standard input as TARGET, whole or not at all
+  crashsafe copy SOURCE TARGET  publish a copy of SOURCE; into TARGET if it is a directory
+  crashsafe hash [FILE]...      print digests as xxhsum -H2, sha256sum, sha512sum or b3sum do
+  crashsafe hash --check FILE   verify files against such a list
+
+Options of write and copy:
+  --hash DIGEST        publish only bytes with this digest (hexadecimal or sha256-...)
+  --algorithm NAME     of --hash: xxh3-128 (default), sha256, sha512, blake3
+  --mtime TIME         modification time: RFC 3339, or @SECONDS with up to nine decimals
+  --mode OCTAL         permission bits (default: those of the file replaced)
+  --durability LEVEL   full (default), file or none
+  --require-durability refuse where the file system cannot give that level
+  --no-clobber         fail if TARGET exists
+  --symlink HOW        follow (default), replace or refuse a symbolic link at TARGET
+  --parents            make missing directories
+  --json               print the receipt as one line of JSON
+
+Options of hash:
+  --algorithm NAME     xxh3-128 (default), sha256, sha512, blake3
+  --check              read lists of digests and verify the files in them
+
+  --help, --version; -- ends the options
+
+Exit status:
+  0  done
+  1  failed: nothing was published, TARGET is as it was (hash: a file differs or cannot be read)
+  2  the command line is wrong: nothing was touched
+  3  published, but it may not survive a power cut
+  4  the digest does not match: nothing was published
+  5  TARGET exists and --no-clobber was given
+
+A write that is killed leaves TARGET as it was, and one file .NAME.*.cs1u beside it.`;
