@@ -16,7 +16,11 @@ export async function orAbort<T>(
   signal: AbortSignal | undefined,
 ): Promise<T> {
   if (signal === undefined) return await promise;
-  throwIfAborted(signal);
+  if (signal.aborted) {
+    // The promise may fail later, when nobody listens any more.
+    promise.then(undefined, () => {});
+    throw signal.reason;
+  }
   let stop: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {
     stop = () => reject(signal.reason);

@@ -4,7 +4,7 @@
  */
 
 import { MisuseError } from "../base/errors.ts";
-import { runAsync, runSync, settled, type Steps } from "../base/steps.ts";
+import { isPromiseLike, runAsync, runSync, settled, type Steps } from "../base/steps.ts";
 import type { StepFs } from "../base/step_fs.ts";
 import { orAbort, throwIfAborted } from "./abort.ts";
 import { toBytes, type WriteData } from "./data.ts";
@@ -122,11 +122,13 @@ export function callbackSource(callback: (sink: FileSink) => unknown): Source {
         size: undefined,
         *pour(sink, signal) {
           const writer = new CallbackWriter(sink);
+          let ended = false;
           try {
             yield* settled(orAbort(callAsync(callback, writer), signal));
+            ended = true;
           } finally {
             // Also after a failure: the file must not be closed under a write in flight.
-            yield* settled(writer.close());
+            yield* settled(writer.close(ended));
           }
           throwIfAborted(signal);
           writer.throwFailure();
@@ -145,21 +147,37 @@ export function callbackSourceSync(callback: (sink: FileSinkSync) => unknown): S
         size: undefined,
         *pour(sink) {
           let open = true;
-          const result = callback({
-            get bytes(): number {
-              return sink.bytes;
-            },
-            write(data: WriteData): void {
-              if (!open) throw new MisuseError("This sink is closed: its callback has returned");
-              runSync(sink.write(toBytes(data)));
-            },
-          });
-          open = false;
-          if (typeof (result as { then?: unknown } | undefined)?.then === "function") {
+          let failure: { readonly cause: unknown } | undefined;
+          let result: unknown;
+          try {
+            result = callback({
+              get bytes(): number {
+                return sink.bytes;
+              },
+              write(data: WriteData): void {
+                if (!open) throw new MisuseError("This sink is closed: its callback has ended");
+                if (failure !== undefined) throw failure.cause;
+                try {
+                  runSync(sink.write(toBytes(data)));
+                } catch (cause) {
+                  failure = { cause };
+                  throw cause;
+                }
+              },
+            });
+          } finally {
+            // Also after a failure: the descriptor will be another file's.
+            open = false;
+          }
+          if (isPromiseLike(result)) {
+            // Whatever becomes of it: the misuse is what its caller will hear.
+            result.then(undefined, () => {});
             throw new MisuseError(
               "The callback of writeWithSync returned a promise: use writeWith",
             );
           }
+          // A callback may have caught it; the file has a hole all the same.
+          if (failure !== undefined) throw failure.cause;
         },
         *close() {},
       };
@@ -172,7 +190,7 @@ class CallbackWriter implements FileSink {
   readonly #sink: SiblingSink;
   #last: Promise<void> = Promise.resolve();
   #failure: { readonly cause: unknown } | undefined;
-  #open = true;
+  #state: "open" | "ended" | "abandoned" = "open";
 
   constructor(sink: SiblingSink) {
     this.#sink = sink;
@@ -183,14 +201,18 @@ class CallbackWriter implements FileSink {
   }
 
   write(data: WriteData): Promise<void> {
-    if (!this.#open) {
-      return Promise.reject(new MisuseError("This sink is closed: its callback has ended"));
+    if (this.#state !== "open") {
+      const late = Promise.reject(new MisuseError("This sink is closed: its callback has ended"));
+      // A callback that was aborted goes on unknowing; its caller has been told. Any other late write is a bug.
+      return this.#state === "abandoned" ? handled(late) : late;
     }
     let bytes: Uint8Array;
     try {
       bytes = toBytes(data);
     } catch (cause) {
-      return Promise.reject(cause);
+      // The file would lack this piece, awaited or not.
+      this.#failure ??= { cause };
+      return handled(Promise.reject(cause));
     }
     const written = this.#last.then(() => {
       if (this.#failure !== undefined) throw this.#failure.cause;
@@ -203,9 +225,9 @@ class CallbackWriter implements FileSink {
     return written;
   }
 
-  /** Waits for what is in flight; takes no more. */
-  async close(): Promise<void> {
-    this.#open = false;
+  /** Waits for what is in flight; takes no more. `ended`: the callback has come to its own end. */
+  async close(ended: boolean): Promise<void> {
+    this.#state = ended ? "ended" : "abandoned";
     await this.#last;
   }
 
@@ -224,4 +246,10 @@ async function callAsync(
     },
     write: (data) => writer.write(data),
   });
+}
+
+/** The same promise, whose rejection needs nobody else to hear it. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }
