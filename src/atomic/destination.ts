@@ -47,7 +47,8 @@ export function* findDestination(
 /** As the kernel: more than 40 symbolic links in a row are a loop (path_resolution(7)). */
 const MOST_LINKS = 40;
 
-function refused(code: string, path: string): CrashSafeError {
+/** The error for a target that cannot be written to, before anything was touched. */
+export function refused(code: string, path: string): CrashSafeError {
   return new CrashSafeError(`Cannot write to "${path}": ${explainCode(code)}`, {
     code,
     operation: "lstat",

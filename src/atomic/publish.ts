@@ -23,7 +23,7 @@ import type { Steps } from "../base/steps.ts";
 import { type DigestStream, startDigest, verifyDigest } from "../hash/digest.ts";
 import { throwIfAborted } from "./abort.ts";
 import { commit } from "./commit.ts";
-import { type Destination, findDestination } from "./destination.ts";
+import { type Destination, findDestination, refused } from "./destination.ts";
 import { closeQuietly, fsyncDirIfPossible, syncMadeDirs, tooManyUndurable } from "./directories.ts";
 import { cannotSyncDirectory, durabilityUnknown, notPublished } from "./failures.ts";
 import { setMetadata } from "./metadata.ts";
@@ -42,9 +42,20 @@ export interface PublishJob {
 }
 
 /** Publishes when the writers of the same path that called before have had their turn. */
-export function publish(fs: StepFs, job: PublishJob): Steps<Receipt> {
-  const { durability, signal } = job.options;
-  return inTurn(fs, pathKey(job.target), durability, signal, (turn) => publishNow(fs, job, turn));
+export function* publish(fs: StepFs, job: PublishJob): Steps<Receipt> {
+  const { target, options: { durability, existing, signal } } = job;
+  const receipt = yield* inTurn(
+    fs,
+    pathKey(target),
+    durability,
+    signal,
+    (turn) => publishNow(fs, job, turn),
+  );
+  // The file that overtook us is there: who wanted to be the one that creates it has lost.
+  if (receipt.superseded && existing === "fail") {
+    throw notPublished(target, refused("EEXIST", target), signal);
+  }
+  return receipt;
 }
 
 function* publishNow(fs: StepFs, job: PublishJob, turn: Turn): Steps<Receipt> {
