@@ -27,6 +27,14 @@ function denoPlatform(): Platform {
     get capabilities() {
       return Object.create(ffi.capabilities, { flock: { value: "native", enumerable: true } });
     },
+    setMtime(handle, mtimeNs) {
+      if (ffi.setMtime(handle, mtimeNs)) return true;
+      if (mtimeNs >= 0n) return false;
+      // Deno's futimes takes every negative time for "now", in silence.
+      throw Object.assign(new Error("ENOTSUP: a time before 1970 needs --allow-ffi in Deno"), {
+        code: "ENOTSUP",
+      });
+    },
     openLockable,
     closeLockable: (handle) => (handle as Partial<LockableHandle>).file?.close(),
     flock: (handle, kind) => {

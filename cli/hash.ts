@@ -1,6 +1,7 @@
 /** `crashsafe hash`: what xxhsum -H2, sha256sum, sha512sum and b3sum print, and their --check. */
 
 import { readFileSync } from "node:fs";
+import { Buffer } from "node:buffer";
 import process from "node:process";
 import { type HashAlgorithm, hashFile, hashStream } from "../mod.ts";
 import { UsageError } from "./failures.ts";
@@ -49,7 +50,7 @@ async function printDigest(name: string, algorithm: HashAlgorithm): Promise<numb
 async function checkList(list: string, algorithm: HashAlgorithm): Promise<number> {
   let text: string;
   try {
-    text = readFileSync(list === "-" ? process.stdin.fd : list, "utf8");
+    text = list === "-" ? await standardInput() : readFileSync(list, "utf8");
   } catch (error) {
     warn((error as Error).message);
     return 1;
@@ -80,6 +81,12 @@ async function checkList(list: string, algorithm: HashAlgorithm): Promise<number
     warn(`${list}: no properly formatted checksum lines found`);
   }
   return bad.good > 0 && bad.digests + bad.read === 0 ? 0 : 1;
+}
+
+async function standardInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk);
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 async function verdictOn(name: string, digest: string, algorithm: HashAlgorithm): Promise<string> {

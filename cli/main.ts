@@ -12,7 +12,7 @@ import { copy } from "./copy.ts";
 import { exitCodeOf, report, UsageError } from "./failures.ts";
 import { hash } from "./hash.ts";
 import { HELP } from "./help.ts";
-import { say } from "./output.ts";
+import { say, watchOutput } from "./output.ts";
 import { VERSION } from "./version.ts";
 import { write } from "./write.ts";
 
@@ -35,6 +35,7 @@ async function main(args: readonly string[]): Promise<number> {
   return await command(rest);
 }
 
+watchOutput();
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

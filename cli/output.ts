@@ -2,18 +2,27 @@
 
 import process from "node:process";
 
-/** Prints lines; answers the exit status 0. A reader that has gone (`| head`) is no failure. */
+/** Prints lines; answers the exit status 0. */
 export async function say(text: string): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    process.stdout.once("error", reject);
-    process.stdout.write(`${text}\n`, (error) => {
-      process.stdout.off("error", reject);
-      if (error) reject(error);
-      else resolve();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      process.stdout.write(`${text}\n`, (error) => error ? reject(error) : resolve());
     });
-  }).catch((error: { code?: string }) => {
-    if (error.code !== "EPIPE") throw error;
-    process.stdout.on("error", () => {});
-  });
+  } catch (error) {
+    endWithoutOutput(error as { code?: string });
+  }
   return 0;
+}
+
+/** For the runtimes that tell it as an event. */
+export function watchOutput(): void {
+  process.stdout.on("error", endWithoutOutput);
+}
+
+/** A reader that has gone (`| head`), or a full disk: one line, and what was published stays. */
+function endWithoutOutput({ code, message }: { code?: string; message?: string }): void {
+  process.stderr.write(
+    `crashsafe: cannot write to standard output: ${code ?? message ?? "failed"}\n`,
+  );
+  process.exit(1);
 }

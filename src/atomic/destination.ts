@@ -51,7 +51,7 @@ const MOST_LINKS = 40;
 export function refused(code: string, path: string): CrashSafeError {
   return new CrashSafeError(`Cannot write to "${path}": ${explainCode(code)}`, {
     code,
-    operation: "lstat",
+    operation: "check",
     path,
   });
 }

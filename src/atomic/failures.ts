@@ -1,5 +1,6 @@
 /** The errors of a publish, in words: what was tried, on which path, what is true now. */
 
+import { basename, dirname } from "node:path";
 import {
   CrashSafeError,
   DurabilityUnknownError,
@@ -9,6 +10,7 @@ import {
   PublishError,
   UnsupportedError,
 } from "../base/errors.ts";
+import { tempClassOf } from "../scratch/temp_names.ts";
 import { isAbort } from "./abort.ts";
 import { Overtaken } from "./write_queue.ts";
 
@@ -82,6 +84,10 @@ function describe(failure: CrashSafeError, target: string): string {
   }
   if (code === "EXDEV" && (operation === "rename" || operation === "link")) {
     return `${explainCode(code)} as its own directory, it may be a mount point`;
+  }
+  if (operation === "check") return explainCode(code);
+  if (operation === "open" && tempClassOf(basename(path)) !== undefined) {
+    return `making a temporary file in "${dirname(path)}" failed with ${explainCode(code)}`;
   }
   const doing = DOING[operation] ?? operation;
   const where = path === target || path === "" ? "" : ` "${path}"`;

@@ -13,7 +13,7 @@
 export interface ErrorDetails {
   /** An errno name such as `"EACCES"`, or a word of this package such as `"HashMismatch"`. */
   readonly code: string;
-  /** The operation that failed, in the words of the adapter: `"write"`, `"fsync"`, `"rename"`, … */
+  /** The operation that failed, in the words of the adapter (`"write"`, `"fsync"`, `"rename"`, …), or `"check"`. */
   readonly operation: string;
   /** The path that the caller will recognise. */
   readonly path: string;

@@ -40,11 +40,6 @@ export function absoluteFilePath(path: string | URL, adapter: FsAdapter): string
   return text;
 }
 
-/** The directory that holds the last component, and that component, without resolving anything. */
-export function splitPath(path: string): { readonly dir: string; readonly name: string } {
-  return { dir: dirname(path), name: basename(path) };
-}
-
 /** Where a symbolic link at `link` that reads `target` leads to, `..` left to the kernel. */
 export function linkDestination(link: string, target: string): string {
   return isAbsolute(target) ? target : `${dirname(link)}/${target}`;

@@ -10,7 +10,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
-import { AtomicFile, atomicWrite, atomicWriteSync, readVerified, readVerifiedSync } from "@crashsafe/fs";
+import {
+  AtomicFile,
+  atomicWrite,
+  atomicWriteSync,
+  readVerified,
+  readVerifiedSync,
+} from "@crashsafe/fs";
 import { processState } from "../../src/base/process_state.ts";
 import { command, skip } from "../support/root.ts";
 import { terminals } from "../support/terminals.ts";

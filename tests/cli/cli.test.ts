@@ -1,0 +1,275 @@
+import { describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import {
+  type Outcome,
+  type ProgramOptions,
+  runProgram,
+  startProgram,
+} from "../support/programs.ts";
+import { skip, type Skippable } from "../support/root.ts";
+import { runtime } from "../support/runtime.ts";
+import { withTempDir } from "../support/temp_dir.ts";
+
+/** The command with no more permissions than it says it needs. */
+function crashsafe(
+  cwd: string,
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Promise<Outcome> {
+  const permissions = runtime === "deno" ? [`--allow-read=${cwd}`, `--allow-write=${cwd}`] : [];
+  return runProgram("cli/main", { cwd, args, permissions, ...options });
+}
+
+describe("crashsafe write", () => {
+  test("publishes standard input, whole, and says nothing", () =>
+    withTempDir(async (dir) => {
+      for (const stdin of ["", "short\n", "x".repeat(3_000_000)]) {
+        assert.deepEqual(await crashsafe(dir, ["write", "out"], { stdin }), {
+          code: 0,
+          signal: null,
+          stdout: "",
+          stderr: "",
+        });
+        assert.equal(readFileSync(`${dir}/out`, "utf8"), stdin);
+      }
+    }));
+
+  test("reads and writes the same file, as sponge does", () =>
+    withTempDir(async (dir) => {
+      writeFileSync(`${dir}/a`, "b\na\n");
+      const sorted = spawnSync("sort", [`${dir}/a`], { encoding: "utf8" }).stdout;
+      await crashsafe(dir, ["write", "a"], { stdin: sorted });
+      assert.equal(readFileSync(`${dir}/a`, "utf8"), "a\nb\n");
+    }));
+
+  test("takes every option, and prints the receipt as JSON", () =>
+    withTempDir(async (dir) => {
+      const { code, stdout, stderr } = await crashsafe(dir, [
+        "write",
+        "--parents",
+        "--json",
+        "--mode=640",
+        "--mtime=2001-02-03T04:05:06.5+01:00",
+        "--durability=file",
+        "--hash=06B05AB6733A618578AF5F94892F3950",
+        "--algorithm=xxh3-128",
+        "--no-clobber",
+        "--symlink=refuse",
+        "made/out",
+      ], { stdin: "abc" });
+      assert.equal(code, 0, stderr);
+      const receipt = JSON.parse(stdout);
+      assert.equal(receipt.path, `${dir}/made/out`);
+      assert.equal(receipt.hash, "06b05ab6733a618578af5f94892f3950");
+      assert.equal(receipt.mode, 0o640);
+      assert.equal(receipt.durability, "file");
+      assert.equal(
+        BigInt(receipt.mtimeNs) / 1_000_000n,
+        BigInt(Date.parse("2001-02-03T03:05:06.500Z")),
+      );
+      assert.equal(statSync(`${dir}/made/out`).mtimeMs, Date.parse("2001-02-03T03:05:06.500Z"));
+      assert.equal(stdout.split("\n").length, 2);
+    }));
+
+  test("killed in the middle keeps the old file", () =>
+    withTempDir(async (dir) => {
+      writeFileSync(`${dir}/out`, "old");
+      const { child, outcome } = startProgram("cli/main", { cwd: dir, args: ["write", "out"] });
+      child.stdin?.write("x".repeat(2_500_000));
+      // The temporary file is there: the command is in the middle.
+      while (readdirSync(dir).length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+      child.kill("SIGKILL");
+      assert.equal((await outcome).signal, "SIGKILL");
+      assert.equal(readFileSync(`${dir}/out`, "utf8"), "old");
+      assert.equal(readdirSync(dir).filter((name) => /^\.out\..*\.cs1[lu]$/.test(name)).length, 1);
+    }));
+});
+
+describe("crashsafe copy", () => {
+  test("copies a file, into a directory too, quietly where there is no terminal", () =>
+    withTempDir(async (dir) => {
+      writeFileSync(`${dir}/a`, "content");
+      mkdirSync(`${dir}/d`);
+      for (const target of ["b", "d", "d/c"]) {
+        const { code, stdout, stderr } = await crashsafe(dir, ["copy", "a", target]);
+        assert.deepEqual([code, stdout, stderr], [0, "", ""]);
+      }
+      for (const path of ["b", "d/a", "d/c"]) {
+        assert.equal(readFileSync(`${dir}/${path}`, "utf8"), "content");
+      }
+    }));
+
+  test("takes names that look like options after --", () =>
+    withTempDir(async (dir) => {
+      writeFileSync(`${dir}/-a`, "content");
+      assert.equal((await crashsafe(dir, ["copy", "--", "-a", "--help"])).code, 0);
+      assert.equal(readFileSync(`${dir}/--help`, "utf8"), "content");
+    }));
+
+  test("sets nanoseconds given as seconds, before 1970 too", () =>
+    withTempDir(async (dir) => {
+      writeFileSync(`${dir}/a`, "");
+      const { code, stderr } = await crashsafe(dir, ["copy", "--mtime=@-1.5", "a", "b"]);
+      if (runtime === "deno") {
+        // Without FFI it cannot: that is told, and nothing is published.
+        assert.match(stderr, /ENOTSUP .* nothing was published/);
+        return assert.equal(code, 1);
+      }
+      assert.equal(statSync(`${dir}/b`).mtimeMs, -1500);
+    }));
+});
+
+describe("crashsafe fails with one line and its exit status:", () => {
+  const CASES: readonly (readonly [number, readonly string[], RegExp])[] = [
+    [1, ["copy", "none", "b"], /Cannot publish ".*\/b": opening ".*\/none" failed with ENOENT/],
+    [1, ["write", "dir"], /EISDIR \(it is a directory\), nothing was published/],
+    [1, ["write", "none/out"], /making a temporary file in ".*\/none" failed with ENOENT/],
+    [1, ["write", "--symlink=refuse", "link"], /ELOOP/],
+    [1, ["hash", "none"], /none: .*ENOENT/],
+    [2, [], /a command is missing \(see crashsafe --help\)/],
+    [2, ["frob"], /unknown command "frob"/],
+    [2, ["toString"], /unknown command/],
+    [2, ["write"], /wanted TARGET, got 0 arguments/],
+    [2, ["copy", "a"], /wanted SOURCE and TARGET, got 1 argument/],
+    [2, ["write", "--nope", "out"], /Unknown option '--nope'/],
+    [2, ["write", "--mode=abc", "out"], /--mode must be octal/],
+    [2, ["write", "--mtime=yesterday", "out"], /--mtime must be like/],
+    [2, ["write", "--durability=most", "out"], /durability must be one of/],
+    [2, ["write", "--algorithm=sha256", "out"], /--algorithm needs --hash/],
+    [2, ["write", "--hash=zz", "out"], /must be hexadecimal/],
+    [2, ["write", "out/"], /ends like a directory/],
+    [2, ["hash", "--algorithm=md5", "a"], /--algorithm must be one of/],
+    [
+      4,
+      ["write", "--hash=99aa06d3014798d86001c324468d497f", "out"],
+      /wanted 99aa06d3014798d86001c324468d497f, nothing was published/,
+    ],
+    [5, ["write", "--no-clobber", "a"], /EEXIST/],
+  ];
+  for (const [code, args, message] of CASES) {
+    test(`${code} ${args.join(" ")}`, () =>
+      withTempDir(async (dir) => {
+        writeFileSync(`${dir}/a`, "kept");
+        mkdirSync(`${dir}/dir`);
+        symlinkSync("a", `${dir}/link`);
+        const outcome = await crashsafe(dir, args, { stdin: "input" });
+        assert.match(outcome.stderr, message);
+        assert.equal(outcome.stderr.trimEnd().split("\n").length, 1, outcome.stderr);
+        assert.equal(outcome.code, code);
+        assert.equal(outcome.stdout, "");
+        assert.equal(readFileSync(`${dir}/a`, "utf8"), "kept");
+        assert.deepEqual(readdirSync(dir).sort(), ["a", "dir", "link"]);
+      }));
+  }
+});
+
+describe("crashsafe hash", () => {
+  const TOOLS: readonly (readonly [string, readonly string[], string])[] = [
+    ["xxhsum", ["-H2"], "xxh3-128"],
+    ["sha256sum", [], "sha256"],
+    ["sha512sum", [], "sha512"],
+    ["b3sum", [], "blake3"],
+  ];
+  for (const [tool, flags, algorithm] of TOOLS) {
+    test(`prints what ${[tool, ...flags].join(" ")} prints, and each reads the other's list`, (t) =>
+      withTempDir(async (dir) => {
+        const names = ["empty", "with space", "large"];
+        // xxhsum escapes names since 0.8.2 only; the others always did.
+        if (tool !== "xxhsum") names.push("new\nline", "back\\slash");
+        for (const name of names) {
+          writeFileSync(`${dir}/${name}`, name === "empty" ? "" : name.repeat(100_000));
+        }
+        const theirs = run(t, tool, [...flags, ...names], dir);
+        if (theirs === undefined) return;
+        const ours = await crashsafe(dir, ["hash", `--algorithm=${algorithm}`, ...names]);
+        assert.equal(ours.stdout, theirs.stdout, ours.stderr);
+        const stdin = await crashsafe(dir, ["hash", `--algorithm=${algorithm}`], {
+          stdin: "piped",
+        });
+        assert.equal(stdin.stdout, run(t, tool, [...flags], dir, "piped")?.stdout);
+        writeFileSync(`${dir}/list`, theirs.stdout);
+        const checked = await crashsafe(dir, [
+          "hash",
+          "--check",
+          `--algorithm=${algorithm}`,
+          "list",
+        ]);
+        assert.equal(checked.code, 0, checked.stdout + checked.stderr);
+        assert.equal(checked.stdout.match(/: OK$/gm)?.length, names.length);
+        writeFileSync(`${dir}/list`, ours.stdout);
+        assert.equal(run(t, tool, [...flags, "-c", "list"], dir)?.status, 0);
+      }));
+  }
+
+  test("--check tells what differs, what is missing and what is no line of a list", () =>
+    withTempDir(async (dir) => {
+      writeFileSync(`${dir}/same`, "");
+      writeFileSync(`${dir}/other`, "x");
+      const empty = "99aa06d3014798d86001c324468d497f";
+      const list = `${empty}  same\n${empty.toUpperCase()} *other\n${empty}  gone\nno line\n`;
+      const { code, stdout, stderr } = await crashsafe(dir, ["hash", "--check"], { stdin: list });
+      assert.equal(code, 1);
+      assert.equal(stdout, "same: OK\nother: FAILED\ngone: FAILED open or read\n");
+      assert.match(stderr, /1 line is improperly formatted/);
+      assert.match(stderr, /1 listed file could not be read/);
+      assert.match(stderr, /1 computed checksum did NOT match/);
+      const nothing = await crashsafe(dir, ["hash", "--check"], { stdin: "" });
+      assert.equal(nothing.code, 1);
+      assert.match(nothing.stderr, /no properly formatted checksum lines found/);
+    }));
+});
+
+test("--help and --version, alone and after a command", () =>
+  withTempDir(async (dir) => {
+    for (
+      const args of [["--help"], ["help"], ["-h"], ["write", "--help"], ["copy", "a", "--help"]]
+    ) {
+      const { code, stdout } = await crashsafe(dir, args);
+      assert.equal(code, 0);
+      assert.match(stdout, /^Usage: crashsafe COMMAND/);
+    }
+    assert.match((await crashsafe(dir, ["--version"])).stdout, /^\d+\.\d+\.\d+\n$/);
+  }));
+
+test("a reader that goes away gets one clear line on standard error", () =>
+  withTempDir(async (dir) => {
+    writeFileSync(`${dir}/a`, "x");
+    const { child, outcome } = startProgram("cli/main", { cwd: dir, args: ["hash", "--check"] });
+    child.stdout?.destroy();
+    await once(child.stdout ?? assert.fail(), "close");
+    child.stdin?.end("99aa06d3014798d86001c324468d497f  a\n".repeat(20_000));
+    const { code, stderr } = await outcome;
+    assert.equal(code, 1);
+    assert.equal(stderr, "crashsafe: cannot write to standard output: EPIPE\n");
+  }));
+
+function run(
+  t: Skippable,
+  tool: string,
+  args: readonly string[],
+  cwd: string,
+  input = "",
+): { stdout: string; status: number | null } | undefined {
+  const { error, stdout, status } = spawnSync(tool, [...args], { cwd, input, encoding: "utf8" });
+  if (error !== undefined) return skip(t, `${tool} is not installed`) as undefined;
+  return { stdout, status };
+}
+
+test("the README has the help as it is", async () => {
+  const readme = fileURLToPath(new URL("../../README.md", import.meta.url));
+  if (!existsSync(readme)) return;
+  const { stdout } = await runProgram("cli/main", { args: ["--help"] });
+  assert.ok(readFileSync(readme, "utf8").includes(`\`\`\`text\n${stdout}\`\`\`\n`));
+});
