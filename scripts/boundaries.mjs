@@ -1,6 +1,6 @@
 // Which file may import which: the rules of docs/architecture.md, over `deno info --json`.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { must, root, tool } from "./lib.mjs";
@@ -8,6 +8,15 @@ import { must, root, tool } from "./lib.mjs";
 const DOORS = ["mod.ts", "deno.ts", "bun.ts", "node.ts"];
 /** Floors of src, lowest first; a file imports its own floor and those below. */
 const FLOORS = ["base", "hash", "lock", "scratch", "atomic", "temp"];
+
+/** Strings count as code here: `globalThis["Deno"]` names a runtime too. An adapter's `process` is its own business. */
+const FORBIDDEN_IN_SRC = [
+  [/\b(?:Deno|Bun)\b/, "names a runtime"],
+  [/(?<![.\w])process\b\s*(?:\?\.|[.[])/, "names a runtime"],
+  [/(?:\bglobalThis|\))\s*\??\.\s*process\b|["'`]process["'`]/, "names a runtime"],
+  [/\b(?:require|createRequire|getBuiltinModule)\b\s*\(/, "loads what no check can see"],
+  [/\bimport\s*\(\s*(?!["'\s])[^)]*\)?/, "loads what no check can see"],
+];
 
 /** Every broken rule among modules `{ file, imports, text }`, one line each. */
 export function violations(modules) {
@@ -18,9 +27,13 @@ export function violations(modules) {
       if (reason !== undefined) found.push(`${file} imports ${target}: ${reason}`);
     }
     if (file.startsWith("src/")) {
-      const name = /\b(?:Deno|Bun)\.|\bprocess\.(?!(?:pid|cwd|fromFileUrl)\b)|globalThis\.process/
-        .exec(withoutComments(text))?.[0];
-      if (name !== undefined) found.push(`${file} names a runtime: ${name}`);
+      const floor = file.split("/").length === 2 ? undefined : file.split("/")[1];
+      if (floor !== undefined && !FLOORS.includes(floor)) found.push(`${file}: no such floor`);
+      const code = withoutComments(text);
+      for (const [pattern, reason] of FORBIDDEN_IN_SRC) {
+        const name = pattern.exec(code)?.[0];
+        if (name !== undefined) found.push(`${file} ${reason}: ${name}`);
+      }
     }
   }
   return [...found, ...cycles(modules)];
@@ -60,7 +73,7 @@ function forbidden(file, target) {
         ? undefined
         : "the testing kit imports testing and src only";
     case "cli":
-      return outside || target === "mod.ts" || target.startsWith("cli/")
+      return target.startsWith("node:") || target === "mod.ts" || target.startsWith("cli/")
         ? undefined
         : "the command is a thin layer over mod.ts";
     default:
@@ -69,7 +82,10 @@ function forbidden(file, target) {
 }
 
 function withoutComments(text) {
-  return text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$|`(?:\\.|[^`\\])*`|"(?:\\.|[^"\\])*"/gm, "");
+  // Strings are matched so that a `//` in one starts no comment.
+  const parts =
+    /\/\*[\s\S]*?\*\/|\/\/.*$|`(?:\\[\s\S]|[^`\\])*`|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/gm;
+  return text.replace(parts, (part) => part.startsWith("/") ? " " : part);
 }
 
 function cycles(modules) {
@@ -110,6 +126,18 @@ export async function projectModules() {
   return [...modules.values()];
 }
 
+/** Sources that no door imports: nobody would check them, and nobody uses them. */
+function unreached(modules) {
+  const reached = new Set(modules.map(({ file }) => file));
+  return ["src", "adapters", "testing", "cli"]
+    .filter((area) => existsSync(join(root, area)))
+    .flatMap((area) =>
+      readdirSync(join(root, area), { recursive: true }).map((name) => `${area}/${name}`)
+    )
+    .filter((file) => file.endsWith(".ts") && !reached.has(file))
+    .map((file) => `${file}: no door reaches it`);
+}
+
 function imported(dependency, resolved) {
   return resolved?.startsWith("file:") ? local(resolved) : dependency.specifier;
 }
@@ -120,7 +148,7 @@ function local(specifier) {
 
 export async function checkBoundaries() {
   const modules = await projectModules();
-  const found = violations(modules);
+  const found = [...violations(modules), ...unreached(modules)];
   if (found.length > 0) throw new Error(found.join("\n"));
   if (modules.length < 20) throw new Error(`only ${modules.length} modules were found`);
 }

@@ -16,8 +16,11 @@ export function tool(name) {
   return path;
 }
 
-/** Runs a command to its end; answers its status and everything it printed. */
-export function run(command, args, { cwd = root, env = {}, echo = false } = {}) {
+/** A command that has not ended by then hangs. The slowest takes seconds. */
+const HANGS_AFTER_MS = 8 * 60_000;
+
+/** Runs a command to its end; answers its status and everything it printed, `stdout` by itself too. */
+export function run(command, args, { cwd = root, env = {} } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
@@ -28,24 +31,58 @@ export function run(command, args, { cwd = root, env = {}, echo = false } = {}) 
         ...env,
       },
       stdio: ["ignore", "pipe", "pipe"],
+      // A process group of its own, so that what hangs goes with its children.
+      detached: true,
     });
     let output = "";
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8");
-      stream.on("data", (text) => {
-        output += text;
-        if (echo) process.stdout.write(text);
-      });
-    }
-    child.on("error", reject);
-    child.on("close", (code, signal) => resolve({ ok: code === 0, code, signal, output }));
+    let stdout = "";
+    child.stdout.setEncoding("utf8").on("data", (text) => {
+      output += text;
+      stdout += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text) => output += text);
+    const stop = () => killGroup(child.pid);
+    const hangs = setTimeout(() => {
+      output += `\nIt had not ended after ${HANGS_AFTER_MS / 1000} s and was killed.\n`;
+      stop();
+    }, HANGS_AFTER_MS);
+    running.add(stop);
+    const settle = () => {
+      clearTimeout(hangs);
+      running.delete(stop);
+    };
+    child.on("error", (error) => {
+      settle();
+      reject(error);
+    });
+    child.on("close", (code, signal) => {
+      settle();
+      resolve({ ok: code === 0, code, signal, output, stdout });
+    });
   });
 }
 
-/** Like run(), but a failure is an error that shows what was printed. */
+/** The groups of their own do not get a terminal's ^C: it is handed on. */
+const running = new Set();
+for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]]) {
+  process.once(signal, () => {
+    for (const stop of running) stop();
+    process.exit(status);
+  });
+}
+
+function killGroup(pid) {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // It has just ended by itself.
+  }
+}
+
+/** Like run(), but a failure is an error that shows what was printed. Answers what went to standard output. */
 export async function must(command, args, options) {
   const result = await run(command, args, options);
-  if (result.ok) return result.output;
+  if (result.ok) return result.stdout;
   throw new Error(
     `${command} ${args.join(" ")} ended with ${result.code ?? result.signal}\n${result.output}`,
   );

@@ -11,7 +11,7 @@ await withTempDir(async (dir) => {
   for (const version of VERSIONS) {
     await tally.suite(`suite packed on Node ${version}`, async () => {
       const which = ["-y", "-p", `node@${version}`, "node", "-p", "process.execPath"];
-      const node = (await must("npx", which)).trim().split("\n").at(-1);
+      const node = (await must("npx", which)).trim();
       return await nodeSuite(node, project);
     });
   }

@@ -7,11 +7,13 @@ import { run } from "./lib.mjs";
 /** Deno, from source or in a project with the installed package. */
 export async function denoSuite(deno, cwd, args) {
   const result = await run(deno, ["test", "-A", ...args], { cwd });
-  const [, passed, failed, ignored] =
-    /(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed(?:.*? \| (\d+) ignored)?/.exec(
-      result.output,
-    ) ?? [];
-  return counts(result, passed, failed, ignored);
+  const summary = last(result.output, /^(?:ok|FAILED) \| .*$/gm)?.[0] ?? "";
+  return counts(
+    result,
+    /(\d+) passed/.exec(summary)?.[1],
+    /(\d+) failed/.exec(summary)?.[1],
+    /(\d+) ignored/.exec(summary)?.[1],
+  );
 }
 
 /** Bun. */
@@ -19,21 +21,24 @@ export async function bunSuite(bun, cwd) {
   const result = await run(bun, ["test", "--timeout", "120000", "./tests"], { cwd });
   return counts(
     result,
-    /^\s*(\d+) pass$/m.exec(result.output)?.[1],
-    /^\s*(\d+) fail$/m.exec(result.output)?.[1],
-    /^\s*(\d+) skip$/m.exec(result.output)?.[1],
+    last(result.output, /^\s*(\d+) pass$/gm)?.[1],
+    last(result.output, /^\s*(\d+) fail$/gm)?.[1],
+    last(result.output, /^\s*(\d+) skip$/gm)?.[1],
   );
 }
 
-/** Node, over compiled files. */
-export async function nodeSuite(node, cwd) {
-  const files = testFiles(join(cwd, "tests"), /\.test\.js$/);
+/** Node, over the compiled files of a project or those given. */
+export async function nodeSuite(
+  node,
+  cwd,
+  files = testFiles(join(cwd, "tests"), /\.test\.js$/),
+) {
   const result = await run(node, ["--test", "--test-reporter=tap", ...files], { cwd });
   return counts(
     result,
-    /^# pass (\d+)$/m.exec(result.output)?.[1],
-    /^# fail (\d+)$/m.exec(result.output)?.[1],
-    /^# skipped (\d+)$/m.exec(result.output)?.[1],
+    last(result.output, /^# pass (\d+)$/gm)?.[1],
+    last(result.output, /^# fail (\d+)$/gm)?.[1],
+    last(result.output, /^# skipped (\d+)$/gm)?.[1],
   );
 }
 
@@ -42,6 +47,11 @@ function testFiles(dir, pattern) {
     .filter((name) => pattern.test(name))
     .map((name) => join(dir, name))
     .sort();
+}
+
+/** The summary comes last; a test may have printed a line that looks like one before. */
+function last(text, pattern) {
+  return [...text.matchAll(pattern)].at(-1);
 }
 
 function counts({ ok, output }, passed = "0", failed = "0", skipped = "0") {

@@ -1,7 +1,8 @@
 // `npm test`: everything that has to hold, from the format of the sources to the suite against the packed package.
 
+import { join } from "node:path";
 import { checkBoundaries } from "./boundaries.mjs";
-import { must, Tally, tool, withTempDir } from "./lib.mjs";
+import { must, root, Tally, tool, withTempDir } from "./lib.mjs";
 import { installProject, pack } from "./package_project.mjs";
 import { bunSuite, denoSuite, nodeSuite } from "./suite.mjs";
 import { checkTypes } from "./types_check.mjs";
@@ -24,6 +25,10 @@ await tally.check(
 );
 await tally.check("types, as Bun sees them", () => must(tool("tsc"), ["-p", "tsconfig.bun.json"]));
 await tally.check("boundaries", checkBoundaries);
+await tally.suite(
+  "the boundary check itself",
+  () => nodeSuite(process.execPath, root, [join(root, "scripts", "boundaries_test.mjs")]),
+);
 await tally.check("one version", checkVersions);
 await tally.check("documentation lint", () => must(deno, ["doc", "--lint", ...DOORS]));
 await tally.check(
