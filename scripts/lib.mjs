@@ -27,6 +27,8 @@ export function run(command, args, { cwd = root, env = {} } = {}) {
       env: {
         ...process.env,
         NO_COLOR: "1",
+        // From source Deno needs deno.json alone; package.json would make it fetch every tool of npm's again.
+        DENO_NO_PACKAGE_JSON: cwd === root ? "1" : undefined,
         PATH: join(root, "node_modules", ".bin") + delimiter + process.env.PATH,
         ...env,
       },

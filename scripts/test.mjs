@@ -1,4 +1,5 @@
 // `npm test`: everything that has to hold, from the format of the sources to the suite against the packed package.
+// `npm run check` (--checks) stops before the first test of the library, after a few seconds.
 
 import { join } from "node:path";
 import { checkBoundaries } from "./boundaries.mjs";
@@ -35,6 +36,10 @@ await tally.check(
   "deno publish --dry-run",
   () => must(deno, ["publish", "--dry-run", "--allow-dirty"]),
 );
+if (process.argv.includes("--checks")) {
+  tally.close();
+  process.exit();
+}
 await tally.suite("documentation examples", () => documentation());
 await tally.suite(
   "suite from source on Deno",
