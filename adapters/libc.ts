@@ -3,7 +3,7 @@
  * Each runtime's file says how to open the library; what the calls mean is said once, here.
  */
 
-import { constants } from "node:os";
+import process from "node:process";
 
 /** The calls as the C library declares them. They answer 0, or -1 with errno set. */
 export interface LibcCalls {
@@ -50,7 +50,7 @@ export function setMtime(libc: LibcCalls, fd: number, mtimeNs: bigint): void {
 
 /** Flushes the whole file system that holds the descriptor. */
 export function syncWholeFs(libc: LibcCalls, fd: number): void {
-  if (libc.syncfs === undefined) throw new LibcError("syncfs", constants.errno.ENOSYS);
+  if (libc.syncfs === undefined) throw new LibcError("syncfs", ENOSYS);
   if (libc.syncfs(fd) !== 0) throw new LibcError("syncfs", libc.errno());
 }
 
@@ -97,10 +97,15 @@ const LOCK_NB = 4;
 const FICLONE = 0x40049409n;
 const SECOND = 1_000_000_000n;
 /** utimensat(2): leave this time alone. */
-const UTIME_OMIT = constants.errno.EAGAIN === 35 ? -2n : 0x3ffffffen;
+const UTIME_OMIT = process.platform === "darwin" ? -2n : 0x3ffffffen;
+
+/** "Function not implemented" of Linux, where syncfs is looked for. */
+const ENOSYS = 38;
 
 function errnoName(errno: number): string {
-  for (const [name, number] of Object.entries(constants.errno)) {
+  for (
+    const [name, number] of Object.entries(process.getBuiltinModule("node:os").constants.errno)
+  ) {
     if (number === errno && name !== "EWOULDBLOCK") return name;
   }
   return `errno ${errno}`;

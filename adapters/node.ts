@@ -1,6 +1,5 @@
 /** What differs in Node: node:ffi from version 26 on, the optional package koffi before. */
 
-import { createRequire } from "node:module";
 import process from "node:process";
 import type { FsAdapter } from "../src/base/fs_adapter.ts";
 import { ffiPlatform } from "./ffi_platform.ts";
@@ -88,7 +87,9 @@ interface Koffi {
 function openKoffi(names: LibcNames): LibcCalls | undefined {
   let koffi: Koffi;
   try {
-    koffi = createRequire(import.meta.url)("koffi") as Koffi;
+    koffi = process.getBuiltinModule("node:module").createRequire(import.meta.url)(
+      "koffi",
+    ) as Koffi;
   } catch {
     // Not installed: it is optional.
     return undefined;

@@ -5,8 +5,6 @@
 
 import fs from "node:fs";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
-import { createHash } from "node:crypto";
 import type {
   Capabilities,
   DirEntry,
@@ -55,11 +53,11 @@ export function nodeFsAdapter(platform: Platform): FsAdapter {
         return process.pid;
       },
       cwd: () => process.cwd(),
-      fromFileUrl: (url) => fileURLToPath(url),
+      fromFileUrl: (url) => builtin("node:url").fileURLToPath(url),
     },
     transientRenameErrors: process.platform === "win32" ? ["EBUSY", "EACCES", "EPERM"] : [],
     classify,
-    digest: (algorithm) => createHash(algorithm),
+    digest: (algorithm) => builtin("node:crypto").createHash(algorithm),
   };
 }
 
@@ -143,6 +141,13 @@ const DIRECTORY = fs.constants.O_DIRECTORY ?? 0;
 const NOFOLLOW = fs.constants.O_NOFOLLOW ?? 0;
 const NONBLOCK = fs.constants.O_NONBLOCK ?? 0;
 const BIGINT_OR_MISSING = { bigint: true, throwIfNoEntry: false } as const;
+
+/** Loaded at its first use: importing node:crypto takes as long as importing the whole package. */
+function builtin(name: "node:crypto"): typeof import("node:crypto");
+function builtin(name: "node:url"): typeof import("node:url");
+function builtin(name: "node:crypto" | "node:url"): unknown {
+  return process.getBuiltinModule(name);
+}
 
 function openFlags(options: OpenOptions): number {
   const access = { "read": RDONLY | NONBLOCK, "write": O_WRONLY, "read-write": O_RDWR };

@@ -28,10 +28,11 @@ export interface Running {
   readonly outcome: Promise<Outcome>;
 }
 
-/** A file of the project, as TypeScript from source and as JavaScript from the package. */
+/** A file of the project: TypeScript in a clone, JavaScript where the tests run against the installed package. */
 export function projectFile(path: string): string {
-  const source = fileURLToPath(new URL(`../../${path}.ts`, import.meta.url));
-  return existsSync(source) ? source : source.replace(/\.ts$/, ".js");
+  const at = (place: string): string => fileURLToPath(new URL(`../../${place}`, import.meta.url));
+  if (existsSync(at(`${path}.ts`))) return at(`${path}.ts`);
+  return at(path.startsWith("cli/") ? `node_modules/@crashsafe/fs/dist/${path}.js` : `${path}.js`);
 }
 
 /** Starts a program of the project (`"tests/programs/x"`, no ending) on the runtime of this test. */
