@@ -1,5 +1,14 @@
 /** Ending a call by its AbortSignal: always with the reason itself. */
 
+import { MisuseError } from "../base/errors.ts";
+import { nameOf } from "../base/paths.ts";
+
+/** Throws a TypeError for what is no signal. */
+export function requireSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw new MisuseError(`signal must be an AbortSignal, not ${nameOf(signal)}`);
+}
+
 /** Throws the reason of a signal that has fired. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw signal.reason;

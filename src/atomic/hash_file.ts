@@ -10,8 +10,9 @@ import {
   requireKnown,
   startDigest,
 } from "../hash/digest.ts";
+import { throwIfAborted } from "./abort.ts";
 import { openInput } from "./input_file.ts";
-import type { ReadVerifiedOptions } from "./read_verified.ts";
+import { readOptions, type ReadVerifiedOptions } from "./read_verified.ts";
 import { type StreamData, streamSource } from "./stream_source.ts";
 import type { Sink } from "./temp_sibling.ts";
 
@@ -40,8 +41,8 @@ export async function hashFile(
   path: string | URL,
   options: HashAlgorithm | ReadVerifiedOptions = {},
 ): Promise<string> {
-  const { fs, target, algorithm } = resolve("async", path, options);
-  return await runAsync(hashSteps(fs, target, algorithm));
+  const { fs, target, algorithm, signal } = resolve("async", path, options);
+  return await runAsync(hashSteps(fs, target, algorithm, signal));
 }
 
 /**
@@ -67,15 +68,15 @@ export function hashFileSync(
   path: string | URL,
   options: HashAlgorithm | ReadVerifiedOptions = {},
 ): string {
-  const { fs, target, algorithm } = resolve("sync", path, options);
-  return runSync(hashSteps(fs, target, algorithm));
+  const { fs, target, algorithm, signal } = resolve("sync", path, options);
+  return runSync(hashSteps(fs, target, algorithm, signal));
 }
 
 /**
  * Computes the digest of a stream.
  *
  * @param data What {@linkcode AtomicFile.stream} can read.
- * @param algorithm The hash.
+ * @param options The hash algorithm (xxh3-128 when left out), or an object with it and a signal.
  * @returns The digest in lower-case hexadecimal.
  * @throws {TypeError} For misuse, and when the source yields anything but bytes or strings.
  *
@@ -88,17 +89,18 @@ export function hashFileSync(
  */
 export async function hashStream(
   data: StreamData,
-  algorithm: HashAlgorithm = "xxh3-128",
+  options: HashAlgorithm | ReadVerifiedOptions = {},
 ): Promise<string> {
+  const { algorithm = "xxh3-128", adapter, signal } = readOptions(options);
   requireKnown(algorithm);
-  const fs = new StepFs(chooseAdapter(undefined), "async");
+  const fs = new StepFs(chooseAdapter(adapter), "async");
   const source = streamSource(data, "a digest");
   let failure: unknown;
   try {
     return await runAsync((function* (): Steps<string> {
       const digest = yield* startDigest(fs, algorithm, undefined, "a stream");
       const { pour } = yield* source.open(fs);
-      yield* pour(digestSink(digest), undefined);
+      yield* pour(digestSink(digest), signal);
       return digest.hex();
     })());
   } catch (cause) {
@@ -113,20 +115,34 @@ function resolve(
   colour: "sync" | "async",
   path: string | URL,
   options: HashAlgorithm | ReadVerifiedOptions,
-): { readonly fs: StepFs; readonly target: string; readonly algorithm: HashAlgorithm } {
-  const { algorithm = "xxh3-128", adapter: own } = typeof options === "string"
-    ? { algorithm: options, adapter: undefined }
-    : options;
+): {
+  readonly fs: StepFs;
+  readonly target: string;
+  readonly algorithm: HashAlgorithm;
+  readonly signal: AbortSignal | undefined;
+} {
+  const { algorithm = "xxh3-128", adapter: own, signal } = readOptions(options);
   requireKnown(algorithm);
   const adapter = chooseAdapter(own);
-  return { fs: new StepFs(adapter, colour), target: absoluteFilePath(path, adapter), algorithm };
+  return {
+    fs: new StepFs(adapter, colour),
+    target: absoluteFilePath(path, adapter),
+    algorithm,
+    signal,
+  };
 }
 
-function* hashSteps(fs: StepFs, path: string, algorithm: HashAlgorithm): Steps<string> {
+function* hashSteps(
+  fs: StepFs,
+  path: string,
+  algorithm: HashAlgorithm,
+  signal: AbortSignal | undefined,
+): Steps<string> {
+  throwIfAborted(signal);
   const input = yield* openInput(fs, path);
   try {
     const digest = yield* startDigest(fs, algorithm, input.size, path);
-    yield* input.pour(digestSink(digest), undefined);
+    yield* input.pour(digestSink(digest), signal);
     return digest.hex();
   } finally {
     yield* input.close();

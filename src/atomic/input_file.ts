@@ -52,7 +52,11 @@ export function* requireInput(fs: StepFs, path: string): Steps<number> {
 }
 
 /** Reads a whole file into memory. */
-export function* readWhole(fs: StepFs, path: string): Steps<Uint8Array> {
+export function* readWhole(
+  fs: StepFs,
+  path: string,
+  signal: AbortSignal | undefined,
+): Steps<Uint8Array> {
   const file = yield* fs.open(path, { access: "read" });
   try {
     const stat = yield* fs.fstat(file);
@@ -61,7 +65,9 @@ export function* readWhole(fs: StepFs, path: string): Steps<Uint8Array> {
     let buffer = new Uint8Array(stat.size + 1);
     let length = 0;
     for (;;) {
-      const count = yield* fs.read(file, buffer.subarray(length));
+      throwIfAborted(signal);
+      // In pieces, so that an abort does not wait for the whole of a large file.
+      const count = yield* fs.read(file, buffer.subarray(length, length + READ_AT_ONCE_BYTES));
       if (count === 0) return buffer.subarray(0, length);
       length += count;
       if (length === buffer.length) {
@@ -126,4 +132,5 @@ function notRegular(path: string): CrashSafeError {
 
 /** Large enough that a call costs nothing beside its bytes, small enough to stay in the cache. */
 const BUFFER_BYTES = 1 << 20;
+const READ_AT_ONCE_BYTES = 1 << 24;
 const SMALLEST_BUFFER_BYTES = 1 << 14;

@@ -5,6 +5,7 @@
 
 import type { FsAdapter } from "../base/fs_adapter.ts";
 import { MisuseError, UnsupportedError } from "../base/errors.ts";
+import { requireSignal } from "./abort.ts";
 import { nameOf } from "../base/paths.ts";
 import {
   type Digest,
@@ -124,9 +125,7 @@ export function resolveOptions(
       `mode must be "preserve" or permission bits up to 0o7777, not ${String(mode)}`,
     );
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new MisuseError(`signal must be an AbortSignal, not ${nameOf(signal)}`);
-  }
+  requireSignal(signal);
   if (onProgress !== undefined && typeof onProgress !== "function") {
     throw new MisuseError(`onProgress must be a function, not ${nameOf(onProgress)}`);
   }

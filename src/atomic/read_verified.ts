@@ -1,9 +1,9 @@
 /** Reading a file only if it is what it should be. */
 
 import { chooseAdapter } from "../base/default_adapter.ts";
-import { CrashSafeError } from "../base/errors.ts";
+import { CrashSafeError, MisuseError } from "../base/errors.ts";
 import type { FsAdapter } from "../base/fs_adapter.ts";
-import { absoluteFilePath } from "../base/paths.ts";
+import { absoluteFilePath, nameOf } from "../base/paths.ts";
 import { StepFs } from "../base/step_fs.ts";
 import { runAsync, runSync, type Steps } from "../base/steps.ts";
 import {
@@ -14,6 +14,7 @@ import {
   type WantedHash,
   wantedHash,
 } from "../hash/digest.ts";
+import { requireSignal, throwIfAborted } from "./abort.ts";
 import { readWhole } from "./input_file.ts";
 
 /** Options of {@linkcode readVerified}. */
@@ -23,6 +24,8 @@ export interface ReadVerifiedOptions {
    * @default "xxh3-128"
    */
   readonly algorithm?: HashAlgorithm;
+  /** Ends an asynchronous read with `signal.reason` itself; a synchronous one looks at it once, at its start. */
+  readonly signal?: AbortSignal;
   /** A file system other than the runtime's own. */
   readonly adapter?: FsAdapter;
 }
@@ -55,8 +58,8 @@ export async function readVerified(
   digest: Digest,
   options: HashAlgorithm | ReadVerifiedOptions = {},
 ): Promise<Uint8Array> {
-  const { adapter, target, wanted } = resolve(path, digest, options);
-  return await runAsync(readSteps(new StepFs(adapter, "async"), target, wanted));
+  const { adapter, target, wanted, signal } = resolve(path, digest, options);
+  return await runAsync(readSteps(new StepFs(adapter, "async"), target, wanted, signal));
 }
 
 /**
@@ -88,30 +91,50 @@ export function readVerifiedSync(
   digest: Digest,
   options: HashAlgorithm | ReadVerifiedOptions = {},
 ): Uint8Array {
-  const { adapter, target, wanted } = resolve(path, digest, options);
-  return runSync(readSteps(new StepFs(adapter, "sync"), target, wanted));
+  const { adapter, target, wanted, signal } = resolve(path, digest, options);
+  return runSync(readSteps(new StepFs(adapter, "sync"), target, wanted, signal));
 }
 
 function resolve(
   path: string | URL,
   digest: Digest,
   options: HashAlgorithm | ReadVerifiedOptions,
-): { readonly adapter: FsAdapter; readonly target: string; readonly wanted: WantedHash } {
-  const { algorithm, adapter: own } = typeof options === "string"
-    ? { algorithm: options, adapter: undefined }
-    : options;
+): {
+  readonly adapter: FsAdapter;
+  readonly target: string;
+  readonly wanted: WantedHash;
+  readonly signal: AbortSignal | undefined;
+} {
+  const { algorithm, adapter: own, signal } = readOptions(options);
   const adapter = chooseAdapter(own);
   return {
     adapter,
     target: absoluteFilePath(path, adapter),
     wanted: wantedHash(digest, algorithm),
+    signal,
   };
 }
 
-function* readSteps(fs: StepFs, path: string, wanted: WantedHash): Steps<Uint8Array> {
+/** Options that may be given as the algorithm alone. */
+export function readOptions(options: HashAlgorithm | ReadVerifiedOptions): ReadVerifiedOptions {
+  const complete = typeof options === "string" ? { algorithm: options } : options;
+  if (typeof complete !== "object" || complete === null) {
+    throw new MisuseError(`Options must be an object or an algorithm, not ${nameOf(complete)}`);
+  }
+  requireSignal(complete.signal);
+  return complete;
+}
+
+function* readSteps(
+  fs: StepFs,
+  path: string,
+  wanted: WantedHash,
+  signal: AbortSignal | undefined,
+): Steps<Uint8Array> {
   try {
+    throwIfAborted(signal);
     const digest = yield* startDigest(fs, wanted.algorithm, undefined, path);
-    const bytes = yield* readWhole(fs, path);
+    const bytes = yield* readWhole(fs, path, signal);
     digest.update(bytes);
     verifyDigest(path, wanted, digest.hex(), "no bytes were returned");
     return bytes;
