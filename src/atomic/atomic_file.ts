@@ -62,8 +62,13 @@ export class AtomicFile {
    * @throws {TypeError} When the path cannot name a file, or an option makes no sense.
    */
   constructor(target: string | URL, options: AtomicWriteOptions = {}) {
-    resolveOptions(options, "create");
-    this.#options = Object.freeze({ ...options });
+    const { hash, mtimeNs } = resolveOptions(options, "create");
+    this.#options = Object.freeze({
+      ...options,
+      // A Date or the bytes of a digest may change later; the builder must not.
+      ...(hash === undefined ? {} : { hash: { digest: hash.hex, algorithm: hash.algorithm } }),
+      ...(mtimeNs === undefined ? {} : { mtime: mtimeNs }),
+    });
     this.#adapter = chooseAdapter(options.adapter);
     this.#target = absoluteFilePath(target, this.#adapter);
   }

@@ -74,20 +74,27 @@ function forbidden(lost: readonly Loss[]): number {
     (lost.includes("owner") || lost.includes("group") ? 0o2000 : 0);
 }
 
-/** Asks the file where stat is exact enough; else believes the adapter. */
+/**
+ * Asks the file: a file system may clamp what it cannot hold (ext4 ends in 2446). Where stat is less exact than
+ * the time that was set, the adapter is believed about what stat cannot see.
+ */
 function* reachedTime(
   fs: StepFs,
   temp: TempSibling,
   asked: bigint,
 ): Steps<Pick<Receipt, "mtimeNs" | "mtimePrecision">> {
   const { mtimePrecision, mtimeReadPrecision } = fs.adapter.capabilities;
-  if (mtimeReadPrecision !== "ns") {
-    return { mtimeNs: asked - modulo(asked, UNIT_NS[mtimePrecision]), mtimePrecision };
-  }
   const { mtimeNs } = yield* fs.fstat(temp);
   const off = mtimeNs > asked ? mtimeNs - asked : asked - mtimeNs;
+  if (mtimeReadPrecision !== "ns" && off < larger(mtimePrecision, mtimeReadPrecision)) {
+    return { mtimeNs: nearest(asked, UNIT_NS[mtimePrecision]), mtimePrecision };
+  }
   const units: readonly TimePrecision[] = ["ns", "us", "ms"];
   return { mtimeNs, mtimePrecision: units.find((unit) => off < UNIT_NS[unit]) ?? "s" };
+}
+
+function larger(one: TimePrecision, other: TimePrecision): bigint {
+  return UNIT_NS[one] > UNIT_NS[other] ? UNIT_NS[one] : UNIT_NS[other];
 }
 
 const UNIT_NS: Readonly<Record<TimePrecision, bigint>> = {
@@ -97,6 +104,8 @@ const UNIT_NS: Readonly<Record<TimePrecision, bigint>> = {
   s: 1_000_000_000n,
 };
 
-function modulo(value: bigint, unit: bigint): bigint {
-  return ((value % unit) + unit) % unit;
+/** Rounded, not cut off: node:fs takes a float, which may have gone up. */
+function nearest(value: bigint, unit: bigint): bigint {
+  const half = unit / 2n;
+  return value + half - (((value + half) % unit) + unit) % unit;
 }

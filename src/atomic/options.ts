@@ -180,6 +180,15 @@ export function requireCapabilities(adapter: FsAdapter, path: string, o: Resolve
 
 /** Nanoseconds since 1970 of what a caller may call a time. */
 export function mtimeNanoseconds(mtime: Mtime): bigint {
+  const ns = nanoseconds(mtime);
+  if (ns >= -FARTHEST_NS && ns <= FARTHEST_NS) return ns;
+  throw new MisuseError(`mtime is more than 100 million days from 1970: ${ns} ns`);
+}
+
+/** As far as a Date and a Temporal.Instant reach; beyond 64 bits of seconds a system call would wrap around. */
+const FARTHEST_NS = 8_640_000_000_000_000_000_000n;
+
+function nanoseconds(mtime: Mtime): bigint {
   if (typeof mtime === "bigint") return mtime;
   if (mtime instanceof Date || typeof mtime === "number") {
     const ms = Number(mtime);
