@@ -27,6 +27,8 @@ export function run(command, args, { cwd = root, env = {} } = {}) {
       env: {
         ...process.env,
         NO_COLOR: "1",
+        // Deno brings certificates of its own and would not see those that the system trusts.
+        DENO_TLS_CA_STORE: process.env.DENO_TLS_CA_STORE ?? "mozilla,system",
         // From source Deno needs deno.json alone; package.json would make it fetch every tool of npm's again.
         DENO_NO_PACKAGE_JSON: cwd === root ? "1" : undefined,
         PATH: join(root, "node_modules", ".bin") + delimiter + process.env.PATH,

@@ -1,10 +1,8 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { readdirSync, writeFileSync } from "node:fs";
-import process from "node:process";
 import { runProgram } from "../support/programs.ts";
-import { skip } from "../support/root.ts";
-import { runtime } from "../support/runtime.ts";
+import { nodeWithPermissions, runtime, testWhere } from "../support/runtime.ts";
 import { withTempDir } from "../support/temp_dir.ts";
 
 const NAMES: readonly string[] = [
@@ -21,8 +19,6 @@ const NAMES: readonly string[] = [
   "writable",
   "exclusive",
 ];
-
-const [NODE_MAJOR = 0] = process.versions.node.split(".").map(Number);
 
 /** Runs every terminal in a process with these rights and answers what it said, line by line. */
 async function everyTerminal(
@@ -56,42 +52,49 @@ describe("every terminal and readVerified work", () => {
       }));
   }
 
-  test("under Node's permission model with durability none", (t) =>
-    withTempDir(async (dir) => {
-      if (runtime !== "node" || NODE_MAJOR < 24) return skip(t, "Node 24 or newer only");
-      const rights = ["--permission", "--allow-fs-read=*", `--allow-fs-write=${dir}`];
-      const lines = await everyTerminal(dir, "none", rights);
-      assert.deepEqual(lines, [
-        ...NAMES.map((name) => `${name} none 3 3`),
-        `made: ${NAMES.toSorted().join(" ")}`,
-      ]);
-    }));
+  testWhere(
+    nodeWithPermissions,
+    "under Node's permission model with durability none",
+    () =>
+      withTempDir(async (dir) => {
+        const rights = ["--permission", "--allow-fs-read=*", `--allow-fs-write=${dir}`];
+        const lines = await everyTerminal(dir, "none", rights);
+        assert.deepEqual(lines, [
+          ...NAMES.map((name) => `${name} none 3 3`),
+          `made: ${NAMES.toSorted().join(" ")}`,
+        ]);
+      }),
+  );
 });
 
 describe("every terminal is refused before anything is touched", () => {
   for (const durability of ["full", "file"]) {
-    test(`under Node's permission model with durability "${durability}"`, (t) =>
-      withTempDir(async (dir) => {
-        if (runtime !== "node" || NODE_MAJOR < 24) return skip(t, "Node 24 or newer only");
-        const rights = ["--permission", "--allow-fs-read=*", `--allow-fs-write=${dir}`];
-        const lines = await everyTerminal(dir, durability, rights);
-        assert.deepEqual(lines.slice(0, -1), NAMES.map((name) => `${name} Unsupported`));
-        assert.deepEqual(readdirSync(dir), ["source"]);
-      }));
+    testWhere(
+      nodeWithPermissions,
+      `under Node's permission model with durability "${durability}"`,
+      () =>
+        withTempDir(async (dir) => {
+          const rights = ["--permission", "--allow-fs-read=*", `--allow-fs-write=${dir}`];
+          const lines = await everyTerminal(dir, durability, rights);
+          assert.deepEqual(lines.slice(0, -1), NAMES.map((name) => `${name} Unsupported`));
+          assert.deepEqual(readdirSync(dir), ["source"]);
+        }),
+    );
   }
 
-  test("without the right to write the directory, where there are rights", (t) =>
-    withTempDir(async (dir) => {
-      if (runtime === "bun" || (runtime === "node" && NODE_MAJOR < 24)) {
-        return skip(t, "no permission model here");
-      }
-      const rights = runtime === "deno"
-        ? [`--allow-read=${dir}`]
-        : ["--permission", "--allow-fs-read=*"];
-      const lines = await everyTerminal(dir, "none", rights);
-      assert.deepEqual(lines.slice(0, -1), NAMES.map((name) => `${name} ERR_ACCESS_DENIED`));
-      assert.deepEqual(readdirSync(dir), ["source"]);
-    }));
+  testWhere(
+    runtime === "deno" || nodeWithPermissions,
+    "without the right to write the directory",
+    () =>
+      withTempDir(async (dir) => {
+        const rights = runtime === "deno"
+          ? [`--allow-read=${dir}`]
+          : ["--permission", "--allow-fs-read=*"];
+        const lines = await everyTerminal(dir, "none", rights);
+        assert.deepEqual(lines.slice(0, -1), NAMES.map((name) => `${name} ERR_ACCESS_DENIED`));
+        assert.deepEqual(readdirSync(dir), ["source"]);
+      }),
+  );
 });
 
 test("importing all doors and building a file starts nothing, and the program ends at once", () =>

@@ -16,7 +16,7 @@ import { AtomicFile, atomicWrite, atomicWriteSync, PublishError } from "@crashsa
 import { tempClassOf, tempName } from "../../src/scratch/temp_names.ts";
 import { command, skip } from "../support/root.ts";
 import { runProgram } from "../support/programs.ts";
-import { runtime } from "../support/runtime.ts";
+import { nodeWithPermissions, runtime } from "../support/runtime.ts";
 import { terminals } from "../support/terminals.ts";
 import { withTempDir } from "../support/temp_dir.ts";
 
@@ -411,7 +411,7 @@ if (runtime === "deno") {
     }));
 }
 
-if (runtime === "node" && Number(process.versions.node.split(".")[0]) >= 24) {
+if (nodeWithPermissions) {
   test("Node's permission model, which forbids fsync, is told before anything is touched", () =>
     withTempDir(async (dir) => {
       const permissions = ["--permission", "--allow-fs-read=*", `--allow-fs-write=${dir}`];

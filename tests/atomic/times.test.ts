@@ -6,7 +6,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { AtomicFile, atomicWriteSync, type Mtime, systemAdapter } from "@crashsafe/fs";
 import { runProgram } from "../support/programs.ts";
 import { skip } from "../support/root.ts";
-import { runtime } from "../support/runtime.ts";
+import { runtime, testWhere } from "../support/runtime.ts";
 import { withTempDir } from "../support/temp_dir.ts";
 
 const UNIT_NS: Readonly<Record<string, bigint>> = {
@@ -88,17 +88,20 @@ describe("a modification time", () => {
       }
     }));
 
-  test("leaves the access time as it was when the file was made, where times are exact", (t) =>
-    withTempDir((dir) => {
-      if (systemAdapter().capabilities.mtimePrecision !== "ns") {
-        return skip(t, "no access to futimens here");
-      }
-      new AtomicFile(`${dir}/a`).withMtime(5n).writeSync("x");
-      const found = timesOf(`${dir}/a`);
-      if (found === undefined || found.birth === 0n) return skip(t, "no time of birth here");
-      assert.equal(found.mtime, 5n);
-      assert.equal(found.atime, found.birth);
-    }));
+  const exact = systemAdapter().capabilities.mtimePrecision === "ns";
+  testWhere(
+    exact,
+    "leaves the access time as it was when the file was made",
+    () =>
+      withTempDir((dir) => {
+        new AtomicFile(`${dir}/a`).withMtime(5n).writeSync("x");
+        const found = timesOf(`${dir}/a`);
+        // Neither every stat(1) nor every file system tells the time of birth.
+        if (found === undefined || found.birth === 0n) return;
+        assert.equal(found.mtime, 5n);
+        assert.equal(found.atime, found.birth);
+      }),
+  );
 
   test("may have a fraction of a millisecond, before 1970 too", (t) =>
     withTempDir((dir) => {
