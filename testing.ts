@@ -30,6 +30,12 @@ export {
   type OperationKind,
   parseFaults,
 } from "./testing/fault_fs.ts";
+export {
+  type CrashImage,
+  type CrashProfile,
+  type ImageFile,
+  MemoryFs,
+} from "./testing/memory_fs.ts";
 export type {
   Capabilities,
   DirEntry,

@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { conformanceChecks, FaultFs } from "@crashsafe/fs/testing";
+import { conformanceChecks, FaultFs, MemoryFs } from "@crashsafe/fs/testing";
 import { systemAdapter } from "@crashsafe/fs";
 import { withTempDir } from "../support/temp_dir.ts";
 
@@ -13,6 +13,16 @@ describe(`the ${adapter.name} adapter`, () => {
         const skipped = await check.run({ adapter, directory });
         if (skipped !== undefined) t.skip(skipped);
       }));
+  }
+});
+
+describe("MemoryFs", () => {
+  for (const check of conformanceChecks) {
+    test(check.name, async () => {
+      const memory = new MemoryFs();
+      memory.sync.mkdir("/work", 0o777);
+      assert.equal(await check.run({ adapter: memory, directory: "/work" }), undefined);
+    });
   }
 });
 
