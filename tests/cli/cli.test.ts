@@ -89,7 +89,9 @@ describe("crashsafe write", () => {
       const { child, outcome } = startProgram("cli/main", { cwd: dir, args: ["write", "out"] });
       child.stdin?.write("x".repeat(2_500_000));
       // The temporary file is there: the command is in the middle.
-      while (readdirSync(dir).length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (readdirSync(dir).length < 2 && child.exitCode === null) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
       child.kill("SIGKILL");
       assert.equal((await outcome).signal, "SIGKILL");
       assert.equal(readFileSync(`${dir}/out`, "utf8"), "old");
