@@ -9,6 +9,9 @@ import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
+// From source Deno needs deno.json alone: package.json would bring the tools of npm into deno.lock, and into its cache.
+process.env.DENO_NO_PACKAGE_JSON = "1";
+
 /** A command of node_modules. */
 export function tool(name) {
   const path = join(root, "node_modules", ".bin", name);
@@ -29,7 +32,7 @@ export function run(command, args, { cwd = root, env = {} } = {}) {
         NO_COLOR: "1",
         // Deno brings certificates of its own and would not see those that the system trusts.
         DENO_TLS_CA_STORE: process.env.DENO_TLS_CA_STORE ?? "mozilla,system",
-        // From source Deno needs deno.json alone; package.json would make it fetch every tool of npm's again.
+        // A project of its own has its own package.json, and Deno finds the packages by it.
         DENO_NO_PACKAGE_JSON: cwd === root ? "1" : undefined,
         PATH: join(root, "node_modules", ".bin") + delimiter + process.env.PATH,
         ...env,
