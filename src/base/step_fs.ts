@@ -154,7 +154,8 @@ export class StepFs {
     dest?: string,
   ): Steps<T> {
     try {
-      return yield* settled(call());
+      const answer = call();
+      return isPromiseLike(answer) ? yield* settled(answer) : answer;
     } catch (cause) {
       throw this.#named(operation, path, dest, cause);
     }

@@ -1,8 +1,8 @@
 /**
- * Algorithms as steps. An algorithm is a generator that yields once per file-system operation; what
- * it yields is the operation's answer, or a promise of it. Every driver (the two here, and those of
- * the testing kit) gives the settled answer back. So each algorithm is written once, runs in both
- * colours, and can be stopped, failed or interleaved at any step.
+ * Algorithms as steps. An algorithm is a generator; each of its steps is one file-system operation, and a step whose answer has
+ * to be waited for is yielded. A driver gives the settled answer back. So each algorithm is written once and runs in both colours:
+ * over an adapter that answers at once it never stops, over one that promises it can be stopped, failed or interleaved
+ * at any step.
  *
  * A forgotten `yield*` silently does nothing: every algorithm has a golden trace test.
  */

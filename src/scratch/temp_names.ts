@@ -22,15 +22,25 @@ export function tempClassOf(name: string): TempClass | undefined {
 
 const TEMP_NAME = /^\..*\.[a-z2-7]{26}\.cs1([lu])$/s;
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
-const OVERHEAD_BYTES = 1 + 1 + 26 + 1 + 4;
+const ID_CHARACTERS = 26;
+const OVERHEAD_BYTES = 1 + 1 + ID_CHARACTERS + 1 + 4;
 
 /** The smallest limit in common use, eCryptfs's; ext4, XFS, btrfs, APFS and NTFS allow 255. */
 const MAX_NAME_BYTES = 143;
 
+/** Random bytes fetched ahead: asking for many costs as much as asking for a few. */
+const pool = new Uint8Array(ID_CHARACTERS * 64);
+let used = pool.length;
+
 function randomId(): string {
-  const random = crypto.getRandomValues(new Uint8Array(26));
+  if (used === pool.length) {
+    crypto.getRandomValues(pool);
+    used = 0;
+  }
   let id = "";
-  for (const byte of random) id += ALPHABET[byte & 31];
+  for (const end = used + ID_CHARACTERS; used < end; used++) {
+    id += ALPHABET[(pool[used] as number) & 31];
+  }
   return id;
 }
 
