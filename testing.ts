@@ -22,14 +22,8 @@ export {
   conformanceChecks,
   type ConformanceContext,
 } from "./testing/conformance.ts";
-export {
-  FaultFs,
-  type FaultRule,
-  InjectedFault,
-  type LoggedOperation,
-  type OperationKind,
-  parseFaults,
-} from "./testing/fault_fs.ts";
+export { FaultFs, InjectedFault, type LoggedOperation } from "./testing/fault_fs.ts";
+export { type FaultRule, type OperationKind, parseFaults } from "./testing/fault_rules.ts";
 export {
   type CrashImage,
   type CrashProfile,

@@ -1,6 +1,6 @@
 /**
- * A file system that fails on purpose: wraps an adapter, makes chosen operations fail, fall short or come late, and writes down
- * what happened.
+ * A file system that fails on purpose: wraps an adapter, makes chosen operations fail, fall short or come late, writes down
+ * what happened, and notices what no caller may do.
  */
 
 import type {
@@ -10,29 +10,14 @@ import type {
   MaybePromise,
   SyncFsOps,
 } from "../src/base/fs_adapter.ts";
-
-/** The kinds of operation, as a trace names them: `fsyncDir` and `closeDir` are those of directories. */
-export type OperationKind = Exclude<keyof FsOps, "sleep"> | "closeDir" | "sleep";
-
-/** One fault. Counted per rule: `nth` is the first matching operation that it hits, 1 being the first. */
-export interface FaultRule {
-  /** Which kinds of operation; left out: all. */
-  readonly kinds?: readonly OperationKind[];
-  /** Only operations on a path that contains this text. */
-  readonly path?: string;
-  /** The first matching operation to hit. @default 1 */
-  readonly nth?: number;
-  /** Hit this one only, or all from then on. @default "once" */
-  readonly times?: "once" | "always";
-  /** The error code to fail with. */
-  readonly errno?: string;
-  /** Carry the operation out, and lose its answer (as a network file system may). @default false */
-  readonly afterwards?: boolean;
-  /** Write or read at most this many bytes instead of failing. */
-  readonly short?: number;
-  /** In asynchronous operations: answer this much later. */
-  readonly delayMs?: number;
-}
+import {
+  CountedRules,
+  type FaultRule,
+  formatFaults,
+  type OperationKind,
+  type Verdict,
+} from "./fault_rules.ts";
+import { HazardWatch } from "./hazard_watch.ts";
 
 /** One line of what happened. */
 export interface LoggedOperation {
@@ -40,9 +25,9 @@ export interface LoggedOperation {
   readonly kind: OperationKind;
   /** On what; of a handle, the path it was opened with. */
   readonly path: string;
-  /** The second path of rename and link. */
+  /** The second path of rename, link and clone. */
   readonly dest?: string;
-  /** `"ok"`, the code of an error, or `"short N"`. */
+  /** `"ok"`, the code of an error, `"short N"`, or `"in flight"` until it has settled. */
   outcome: string;
 }
 
@@ -89,22 +74,24 @@ export class FaultFs implements FsAdapter {
   readonly log: LoggedOperation[] = [];
   readonly #inner: FsAdapter;
   readonly #rules: readonly FaultRule[];
-  readonly #matches: number[];
+  readonly #counted: CountedRules;
   readonly #paths = new Map<FsHandle, { readonly path: string; readonly dir: boolean }>();
+  readonly #watch = new HazardWatch();
 
   /**
    * Wraps an adapter.
    *
    * @param inner The file system to call.
    * @param rules What goes wrong; none: everything is only written down.
+   * @throws {TypeError} When a rule could never do anything.
    */
   constructor(inner: FsAdapter, rules: readonly FaultRule[] = []) {
     this.#inner = inner;
-    this.#rules = rules;
-    this.#matches = rules.map(() => 0);
+    this.#rules = [...rules];
+    this.#counted = new CountedRules(this.#rules);
     this.name = inner.name;
-    this.sync = this.#wrap(inner.sync) as unknown as SyncFsOps;
-    this.async = this.#wrap(inner.async);
+    this.sync = this.#wrap(inner.sync, false) as unknown as SyncFsOps;
+    this.async = this.#wrap(inner.async, true);
   }
 
   /** The capabilities of the adapter inside. */
@@ -137,6 +124,14 @@ export class FaultFs implements FsAdapter {
     return this.#paths.size;
   }
 
+  /**
+   * What the caller did and never may, in sentences: a handle closed or its bytes changed under an operation in flight, a closed
+   * handle used, a file synced again or published after its fsync failed.
+   */
+  get hazards(): readonly string[] {
+    return this.#watch.seen;
+  }
+
   /** The kinds of all operations in one line: the golden trace of an algorithm. */
   trace(): string {
     return this.log.map((one) => one.kind).join(" ");
@@ -147,15 +142,15 @@ export class FaultFs implements FsAdapter {
     const lines = this.log.map(({ kind, path, dest, outcome }, index) =>
       `${index + 1}. ${kind} ${path}${dest === undefined ? "" : ` -> ${dest}`}: ${outcome}`
     );
-    return [...lines, `replay: ${JSON.stringify(this.#rules)}`].join("\n");
+    const hazards = this.hazards.map((hazard) => `hazard: ${hazard}`);
+    return [...lines, ...hazards, `replay: ${formatFaults(this.#rules)}`].join("\n");
   }
 
-  #wrap(ops: FsOps | SyncFsOps): FsOps {
+  #wrap(ops: FsOps | SyncFsOps, async: boolean): FsOps {
     const wrapped: Record<string, unknown> = {};
     for (const name of Object.keys(ops) as (keyof FsOps)[]) {
       const call = ops[name] as (...args: readonly unknown[]) => MaybePromise<unknown>;
-      wrapped[name] = (...args: readonly unknown[]) =>
-        this.#call(name, args, ops === this.#inner.async, call);
+      wrapped[name] = (...args: readonly unknown[]) => this.#call(name, args, async, call);
     }
     return wrapped as unknown as FsOps;
   }
@@ -166,105 +161,112 @@ export class FaultFs implements FsAdapter {
     async: boolean,
     call: (...args: readonly unknown[]) => MaybePromise<unknown>,
   ): MaybePromise<unknown> {
-    const opened = this.#paths.get(args[0] as FsHandle);
-    const kind: OperationKind = name === "close" && opened?.dir ? "closeDir" : name;
-    const path = opened?.path ?? String(args[0]);
-    const entry: LoggedOperation = typeof args[1] === "string"
-      ? { kind, path, dest: args[1], outcome: "ok" }
-      : { kind, path, outcome: "ok" };
+    const entry = this.#entry(name, args);
     this.log.push(entry);
-    const rule = this.#hit(kind, path);
+    const verdict = this.#counted.judge(entry.kind, [entry.path, entry.dest ?? entry.path]);
+    const end = this.#watch.begin(entry, args);
+    // A close that fails has closed all the same (close(2)).
+    if (name === "close") this.#paths.delete(args[0] as FsHandle);
     const perform = (): MaybePromise<unknown> => {
-      if (rule?.errno !== undefined && !rule.afterwards) {
-        // A close that fails has closed all the same (close(2)).
-        if (name === "close") this.#settle(name, args, entry, () => call(...args));
-        entry.outcome = rule.errno;
-        throw new InjectedFault(rule.errno, kind, path);
+      if (verdict.errno !== undefined && !verdict.afterwards && name !== "close") {
+        return this.#fail(name, entry, verdict.errno);
       }
-      const given = this.#shortened(name, args, rule, entry);
-      return this.#settle(name, given, entry, () => call(...given), rule);
+      return settle(
+        () => call(...shortened(name, args, verdict.short)),
+        (answer) => this.#succeed(name, entry, verdict, answer),
+        (error) => {
+          entry.outcome = this.classify(error) ?? String(error);
+          throw error;
+        },
+      );
     };
-    const delayMs = rule?.delayMs;
-    if (!async || delayMs === undefined) return perform();
-    return new Promise((resolve) => setTimeout(resolve, delayMs)).then(perform);
+    return settle(
+      () => async && verdict.delayMs !== undefined ? later(verdict.delayMs, perform) : perform(),
+      (answer) => {
+        end(true);
+        return answer;
+      },
+      (error) => {
+        end(false);
+        throw error;
+      },
+    );
   }
 
-  /** Calls, writes down how it ended, and keeps the list of open handles. */
-  #settle(
+  #entry(name: keyof FsOps, args: readonly unknown[]): LoggedOperation {
+    const [first, second] = args;
+    const opened = this.#paths.get(first as FsHandle);
+    const kind = name === "close" && opened?.dir ? "closeDir" : name;
+    const path = typeof first === "string" ? first : opened?.path ?? "";
+    const dest = name === "rename" || name === "link"
+      ? String(second)
+      : name === "clone"
+      ? this.#paths.get(second as FsHandle)?.path
+      : undefined;
+    return { kind, path, ...(dest === undefined ? {} : { dest }), outcome: "in flight" };
+  }
+
+  /** Throws, or answers where the interface has an answer instead of an error. */
+  #fail(name: keyof FsOps, entry: LoggedOperation, errno: string): unknown {
+    entry.outcome = errno;
+    if ((name === "stat" || name === "lstat") && errno === "ENOENT") return undefined;
+    if (name === "flock" && (errno === "EWOULDBLOCK" || errno === "EAGAIN")) return false;
+    throw new InjectedFault(errno, entry.kind, entry.path);
+  }
+
+  #succeed(
     name: keyof FsOps,
-    args: readonly unknown[],
     entry: LoggedOperation,
-    call: () => MaybePromise<unknown>,
-    rule?: FaultRule,
+    { errno, short }: Verdict,
+    answer: unknown,
   ): MaybePromise<unknown> {
-    const done = (answer: unknown): unknown => {
-      if (name === "open" || name === "openDir") {
+    entry.outcome = short !== undefined && (name === "read" || name === "write")
+      ? `short ${short}`
+      : "ok";
+    const opens = name === "open" || name === "openDir";
+    if (errno === undefined) {
+      if (opens) {
         this.#paths.set(answer as FsHandle, { path: entry.path, dir: name === "openDir" });
       }
-      if (rule?.errno !== undefined) {
-        entry.outcome = `${rule.errno}, carried out`;
-        throw new InjectedFault(rule.errno, entry.kind, entry.path);
-      }
       return answer;
-    };
-    const failed = (error: unknown): never => {
-      if (!(error instanceof InjectedFault)) entry.outcome = this.classify(error) ?? String(error);
-      throw error;
-    };
-    if (name === "close") this.#paths.delete(args[0] as FsHandle);
-    let answer: MaybePromise<unknown>;
-    try {
-      answer = call();
-    } catch (error) {
-      return failed(error);
     }
-    return isPromiseLike(answer) ? answer.then(done, failed) : done(answer);
-  }
-
-  #shortened(
-    name: keyof FsOps,
-    args: readonly unknown[],
-    rule: FaultRule | undefined,
-    entry: LoggedOperation,
-  ): readonly unknown[] {
-    const [handle, bytes, ...rest] = args;
-    if (rule?.short === undefined || !(bytes instanceof Uint8Array)) return args;
-    if (name !== "write" && name !== "read") return args;
-    entry.outcome = `short ${rule.short}`;
-    return [handle, bytes.subarray(0, rule.short), ...rest];
-  }
-
-  #hit(kind: OperationKind, path: string): FaultRule | undefined {
-    let hit: FaultRule | undefined;
-    this.#rules.forEach((rule, index) => {
-      if (rule.kinds !== undefined && !rule.kinds.includes(kind)) return;
-      if (rule.path !== undefined && !path.includes(rule.path)) return;
-      const count = this.#matches[index] = (this.#matches[index] ?? 0) + 1;
-      const nth = rule.nth ?? 1;
-      if (count === nth || (count > nth && rule.times === "always")) hit ??= rule;
-    });
-    return hit;
+    // The caller will never hear of this handle.
+    if (opens) this.#inner.sync.close(answer as FsHandle);
+    entry.outcome = name === "close" ? errno : `${errno}, carried out`;
+    throw new InjectedFault(errno, entry.kind, entry.path);
   }
 }
 
-/**
- * Reads the last line of {@linkcode FaultFs.story}.
- *
- * @param line The line, with or without its `replay: `.
- * @returns The rules for a new {@linkcode FaultFs}.
- * @throws {SyntaxError} When that is no list of rules.
- *
- * @example Bring a failure back
- * ```ts
- * import { parseFaults } from "@crashsafe/fs/testing";
- *
- * console.log(parseFaults('replay: [{"kinds":["fsync"],"errno":"EIO"}]'));
- * ```
- */
-export function parseFaults(line: string): readonly FaultRule[] {
-  const rules: unknown = JSON.parse(line.replace(/^replay: /, ""));
-  if (!Array.isArray(rules)) throw new SyntaxError(`Not a list of rules: ${line}`);
-  return rules as readonly FaultRule[];
+/** Waits for an answer only where it is a promise. */
+function settle(
+  call: () => MaybePromise<unknown>,
+  done: (answer: unknown) => MaybePromise<unknown>,
+  failed: (error: unknown) => never,
+): MaybePromise<unknown> {
+  let answer: MaybePromise<unknown>;
+  try {
+    answer = call();
+  } catch (error) {
+    return failed(error);
+  }
+  return isPromiseLike(answer) ? answer.then(done, failed) : done(answer);
+}
+
+function later(delayMs: number, perform: () => MaybePromise<unknown>): Promise<unknown> {
+  const start = delayMs === 0
+    ? Promise.resolve()
+    : new Promise<void>((resolve) => setTimeout(resolve, delayMs));
+  return start.then(perform);
+}
+
+function shortened(
+  name: keyof FsOps,
+  args: readonly unknown[],
+  short: number | undefined,
+): readonly unknown[] {
+  const [handle, bytes, ...rest] = args;
+  if (short === undefined || (name !== "write" && name !== "read")) return args;
+  return [handle, (bytes as Uint8Array).subarray(0, short), ...rest];
 }
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
