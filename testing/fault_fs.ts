@@ -163,7 +163,10 @@ export class FaultFs implements FsAdapter {
   ): MaybePromise<unknown> {
     const entry = this.#entry(name, args);
     this.log.push(entry);
-    const verdict = this.#counted.judge(entry.kind, [entry.path, entry.dest ?? entry.path]);
+    const verdict = this.#counted.judge(
+      entry.kind,
+      entry.dest === undefined ? [entry.path] : [entry.path, entry.dest],
+    );
     const end = this.#watch.begin(entry, args);
     // A close that fails has closed all the same (close(2)).
     if (name === "close") this.#paths.delete(args[0] as FsHandle);

@@ -38,26 +38,26 @@ describe("a rule of FaultFs", () => {
     withTempDir((dir) => {
       for (const path of ["target", /\/target$/, /target$/g]) {
         writeFileSync(`${dir}/from`, "x");
-        const fs = faults({ kinds: ["rename"], path, errno: "EXDEV", times: "always" });
+        const fs = faults({ kinds: ["rename", "lstat"], path, errno: "EXDEV", times: "always" });
         fs.sync.rename(`${dir}/from`, `${dir}/other`);
         for (let round = 0; round < 2; round++) {
           assert.throws(() => fs.sync.rename(`${dir}/other`, `${dir}/target`), { code: "EXDEV" });
+          assert.throws(() => fs.sync.lstat(`${dir}/target`), { code: "EXDEV" });
         }
       }
     }));
 
   test("may carry the operation out and lose its answer", () =>
     withTempDir((dir) => {
-      const fs = faults({
-        kinds: ["mkdir", "open"],
-        afterwards: true,
-        errno: "EIO",
-        times: "always",
-      });
+      const inside = faults();
+      const fs = new FaultFs(inside, [
+        { kinds: ["mkdir", "open"], afterwards: true, errno: "EIO", times: "always" },
+      ]);
       assert.throws(() => fs.sync.mkdir(`${dir}/a`, 0o700), { code: "EIO" });
       assert.throws(() => create(fs, `${dir}/b`), { code: "EIO" });
       assert.ok(existsSync(`${dir}/a`) && existsSync(`${dir}/b`));
       assert.equal(fs.openHandles, 0, "a handle that nobody got counts as open");
+      assert.equal(inside.openHandles, 0, "a handle that nobody got is open");
       assert.match(fs.story(), /mkdir .*\/a: EIO, carried out/);
     }));
 
