@@ -22,14 +22,31 @@ export {
   conformanceChecks,
   type ConformanceContext,
 } from "./testing/conformance.ts";
+export {
+  type Crash,
+  type CrashScenario,
+  explore,
+  type ExploreOptions,
+  type ExploreReport,
+} from "./testing/explore.ts";
+export type { CrashKind } from "./testing/crash_points.ts";
+export type { Violation } from "./testing/violations.ts";
+export {
+  type ScheduleOptions,
+  type ScheduleReport,
+  schedules,
+  type ScheduleScenario,
+  type ScheduleState,
+} from "./testing/schedules.ts";
+export type { ProcessBody, ProcessState } from "./testing/stepped_world.ts";
+export { POSSIBLE_ERRNOS } from "./testing/possible_errnos.ts";
 export { FaultFs, InjectedFault, type LoggedOperation } from "./testing/fault_fs.ts";
 export { type FaultRule, type OperationKind, parseFaults } from "./testing/fault_rules.ts";
-export {
-  type CrashImage,
-  type CrashProfile,
-  type ImageFile,
-  MemoryFs,
-} from "./testing/memory_fs.ts";
+export { type CrashImage, describeImage, type ImageFile } from "./testing/crash_image.ts";
+export { ALL_PROFILES, type CrashProfile, GATE_PROFILES } from "./testing/images.ts";
+export type { HeldLock } from "./testing/lock_table.ts";
+export { MemoryFs, type MemoryFsOptions } from "./testing/memory_fs.ts";
+export type { MemoryOperation, MemoryProcess } from "./testing/memory_process.ts";
 export type {
   Capabilities,
   DirEntry,

@@ -18,6 +18,7 @@ import {
   type Verdict,
 } from "./fault_rules.ts";
 import { HazardWatch } from "./hazard_watch.ts";
+import type { MemoryFs } from "./memory_fs.ts";
 
 /** One line of what happened. */
 export interface LoggedOperation {
@@ -27,6 +28,8 @@ export interface LoggedOperation {
   readonly path: string;
   /** The second path of rename, link and clone. */
   readonly dest?: string;
+  /** Of read and write: how many bytes were asked for. */
+  readonly bytes?: number;
   /** `"ok"`, the code of an error, `"short N"`, or `"in flight"` until it has settled. */
   outcome: string;
 }
@@ -172,6 +175,7 @@ export class FaultFs implements FsAdapter {
     if (name === "close") this.#paths.delete(args[0] as FsHandle);
     const perform = (): MaybePromise<unknown> => {
       if (verdict.errno !== undefined && !verdict.afterwards && name !== "close") {
+        if (name === "fsync" || name === "fsyncDir") this.#tellDisk(name, args[0] as FsHandle);
         return this.#fail(name, entry, verdict.errno);
       }
       return settle(
@@ -196,6 +200,11 @@ export class FaultFs implements FsAdapter {
     );
   }
 
+  /** A simulated disk must know: what a failed fsync was to write is lost. */
+  #tellDisk(name: "fsync" | "fsyncDir", handle: FsHandle): void {
+    (this.#inner as FsAdapter & Partial<MemoryFs>).injectedFault?.(name, handle);
+  }
+
   #entry(name: keyof FsOps, args: readonly unknown[]): LoggedOperation {
     const [first, second] = args;
     const opened = this.#paths.get(first as FsHandle);
@@ -206,7 +215,13 @@ export class FaultFs implements FsAdapter {
       : name === "clone"
       ? this.#paths.get(second as FsHandle)?.path
       : undefined;
-    return { kind, path, ...(dest === undefined ? {} : { dest }), outcome: "in flight" };
+    return {
+      kind,
+      path,
+      ...(dest === undefined ? {} : { dest }),
+      ...(ArrayBuffer.isView(second) ? { bytes: second.byteLength } : {}),
+      outcome: "in flight",
+    };
   }
 
   /** Throws, or answers where the interface has an answer instead of an error. */

@@ -9,7 +9,6 @@
 
 import { dirname } from "node:path";
 import { pathKey } from "../base/paths.ts";
-import { processState } from "../base/process_state.ts";
 import { failedWith, type OpenFile, type StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
 
@@ -22,7 +21,7 @@ export function* makeDirs(fs: StepFs, dir: string): Steps<void> {
     at = dirname(at);
   }
   for (const below of missing.reverse()) {
-    yield* remembering(below, fs.mkdir(below, 0o777));
+    yield* remembering(fs, below);
   }
 }
 
@@ -31,7 +30,7 @@ export function* makeDirs(fs: StepFs, dir: string): Steps<void> {
  * Answers `false` where the file system cannot fsync a directory.
  */
 export function* syncMadeDirs(fs: StepFs, dir: string): Steps<boolean> {
-  const { undurableDirs } = processState();
+  const { undurableDirs } = fs.state;
   let durable = true;
   if (undurableDirs.size === 0) return durable;
   for (let at = pathKey(dir), up = dirname(at); at !== up; at = up, up = dirname(at)) {
@@ -50,8 +49,8 @@ export function* syncMadeDirs(fs: StepFs, dir: string): Steps<boolean> {
 }
 
 /** Whether so many directories wait to become durable that even an undemanding write should help. */
-export function tooManyUndurable(): boolean {
-  return processState().undurableDirs.size > MOST_REMEMBERED;
+export function tooManyUndurable(fs: StepFs): boolean {
+  return fs.state.undurableDirs.size > MOST_REMEMBERED;
 }
 
 /** Fsyncs a directory. Answers `false` where the file system has no such thing. */
@@ -80,7 +79,7 @@ const MOST_REMEMBERED = 10_000;
 /** Answers `false` when the directory above is missing too. */
 function* makeDirBelow(fs: StepFs, dir: string): Steps<boolean> {
   try {
-    yield* remembering(dir, fs.mkdir(dir, 0o777));
+    yield* remembering(fs, dir);
     return true;
   } catch (cause) {
     if (failedWith(cause, "ENOENT") && dirname(dir) !== dir) return false;
@@ -89,14 +88,14 @@ function* makeDirBelow(fs: StepFs, dir: string): Steps<boolean> {
 }
 
 /** Remembers the directory before it exists: a durable write may slip in as soon as it does. */
-function* remembering(dir: string, mkdir: Steps<void>): Steps<void> {
-  const state = processState();
+function* remembering(fs: StepFs, dir: string): Steps<void> {
+  const { state } = fs;
   const key = pathKey(dir);
   const before = state.undurableDirs.get(key);
   const mark = state.nextMark++;
   state.undurableDirs.set(key, mark);
   try {
-    yield* mkdir;
+    yield* fs.mkdir(dir, 0o777);
   } catch (cause) {
     // EEXIST: made a moment ago, perhaps by another process that has not synced it. Count it as ours.
     if (failedWith(cause, "EEXIST")) return;

@@ -174,7 +174,7 @@ function* prepareDirectory(
 ): Steps<{ readonly dir: OpenFile | undefined; readonly durability: Durability }> {
   const full = wanted === "full" && fs.adapter.capabilities.fsyncDir;
   let durable = full;
-  if (full || (tooManyUndurable() && fs.adapter.capabilities.fsyncDir)) {
+  if (full || (tooManyUndurable(fs) && fs.adapter.capabilities.fsyncDir)) {
     durable = (yield* syncMadeDirs(fs, path)) && full;
   }
   if (!full) return { dir: undefined, durability: wanted === "full" ? "file" : wanted };

@@ -35,7 +35,7 @@ export function* createSibling(
   const dir = dirname(target);
   const prefix = dir.endsWith("/") ? dir : `${dir}/`;
   for (let attempt = 1;; attempt++) {
-    const path = prefix + tempName(basename(target), "u");
+    const path = prefix + tempName(basename(target), "u", fs.adapter.process.random);
     try {
       const file = yield* fs.open(path, {
         access: "write",

@@ -10,7 +10,7 @@
  * 4. Per realm: two workers, or two processes, are ordered by their renames alone.
  */
 
-import { processState, type WriteTicket } from "../base/process_state.ts";
+import type { ProcessState, WriteTicket } from "../base/process_state.ts";
 import type { StepFs } from "../base/step_fs.ts";
 import { settled, type Steps } from "../base/steps.ts";
 import { throwIfAborted } from "./abort.ts";
@@ -39,19 +39,20 @@ export function inTurn(
   write: (turn: Turn) => Steps<Receipt>,
 ): Steps<Receipt> {
   return fs.colour === "sync"
-    ? overtaking(key, durability, write)
-    : queueing(key, durability, signal, write);
+    ? overtaking(fs.state, key, durability, write)
+    : queueing(fs.state, key, durability, signal, write);
 }
 
 function* queueing(
+  state: ProcessState,
   key: string,
   durability: Durability,
   signal: AbortSignal | undefined,
   write: (turn: Turn) => Steps<Receipt>,
 ): Steps<Receipt> {
-  const ticket = takeTicket(key, durability);
+  const ticket = takeTicket(state, key, durability);
   try {
-    yield* waitForTurn(ticket, signal);
+    yield* waitForTurn(state, ticket, signal);
     return yield* write({
       durability,
       assertCurrent: () => {
@@ -66,16 +67,17 @@ function* queueing(
     if ("failure" in ticket.overtaken) throw ticket.overtaken.failure;
     return { ...ticket.overtaken.receipt as Receipt, superseded: true };
   } finally {
-    release(ticket);
+    release(state, ticket);
   }
 }
 
 function* overtaking(
+  state: ProcessState,
   key: string,
   durability: Durability,
   write: (turn: Turn) => Steps<Receipt>,
 ): Steps<Receipt> {
-  const ahead = (processState().writers.get(key) ?? []).filter((ticket) => !ticket.committed);
+  const ahead = (state.writers.get(key) ?? []).filter((ticket) => !ticket.committed);
   let committed = false;
   const end = (overtaken: NonNullable<WriteTicket["overtaken"]>): void => {
     for (const ticket of ahead) {
@@ -100,8 +102,8 @@ function* overtaking(
   }
 }
 
-function takeTicket(key: string, durability: Durability): WriteTicket {
-  const { writers } = processState();
+function takeTicket(state: ProcessState, key: string, durability: Durability): WriteTicket {
+  const { writers } = state;
   const ticket: WriteTicket = {
     key,
     durability,
@@ -115,9 +117,13 @@ function takeTicket(key: string, durability: Durability): WriteTicket {
   return ticket;
 }
 
-function* waitForTurn(ticket: WriteTicket, signal: AbortSignal | undefined): Steps<void> {
+function* waitForTurn(
+  state: ProcessState,
+  ticket: WriteTicket,
+  signal: AbortSignal | undefined,
+): Steps<void> {
   throwIfAborted(signal);
-  if (processState().writers.get(ticket.key)?.[0] !== ticket) {
+  if (state.writers.get(ticket.key)?.[0] !== ticket) {
     yield* settled(
       new Promise<void>((resolve, reject) => {
         const abort = (): void => reject(signal?.reason);
@@ -133,8 +139,8 @@ function* waitForTurn(ticket: WriteTicket, signal: AbortSignal | undefined): Ste
   if (ticket.overtaken !== undefined) throw new Overtaken();
 }
 
-function release(ticket: WriteTicket): void {
-  const { writers } = processState();
+function release(state: ProcessState, ticket: WriteTicket): void {
+  const { writers } = state;
   const queue = writers.get(ticket.key);
   const place = queue?.indexOf(ticket) ?? -1;
   if (queue === undefined || place < 0) return;

@@ -157,6 +157,15 @@ export interface ProcessHooks {
   cwd(): string;
   /** The path that a `file:` URL names. Throws a TypeError for other URLs. */
   fromFileUrl(url: URL): string;
+  /**
+   * Whose state this process shares: the writers waiting for their turn, the locks held. Left out: all of this realm's, as
+   * is right for a real process. A simulated process brings an object of its own.
+   */
+  readonly realm?: object;
+  /** Fills `bytes` with random bits that nobody can guess. Left out: `crypto.getRandomValues`. */
+  random?(bytes: Uint8Array): void;
+  /** Milliseconds on a clock that never goes back. Left out: `performance.now`. */
+  now?(): number;
 }
 
 /** A hash being computed. */

@@ -1,9 +1,11 @@
 /**
  * What all copies of this package in one realm share: one writer queue, one list of directories that
- * are not durable yet. It is plain data in a slot of globalThis, so that two copies (a bundled
+ * are not durable yet. A simulated process of the testing kit has a realm of its own. It is plain data in a slot of globalThis, so that two copies (a bundled
  * one and an installed one, say) of the same state version understand each other. Made at first use:
  * importing the package makes nothing.
  */
+
+import type { ProcessHooks } from "./fs_adapter.ts";
 
 /** A place in the queue of writers of one path (rule: writers of one path take turns). */
 export interface WriteTicket {
@@ -31,8 +33,8 @@ export interface ProcessState {
 
 const SLOT = Symbol.for("@crashsafe/fs/state/1");
 
-/** The shared state of this realm. */
-export function processState(): ProcessState {
-  const holder = globalThis as { [SLOT]?: ProcessState };
+/** The shared state of the realm that `process` belongs to. */
+export function processState(process: ProcessHooks): ProcessState {
+  const holder = (process.realm ?? globalThis) as { [SLOT]?: ProcessState };
   return holder[SLOT] ??= { writers: new Map(), undurableDirs: new Map(), nextMark: 1 };
 }

@@ -14,6 +14,7 @@ import type {
   OpenOptions,
 } from "./fs_adapter.ts";
 import { CrashSafeError, explainCode } from "./errors.ts";
+import { type ProcessState, processState } from "./process_state.ts";
 import { isPromiseLike, settled, type Steps } from "./steps.ts";
 
 /** An open file or directory with its name. */
@@ -38,6 +39,11 @@ export class StepFs {
     this.adapter = adapter;
     this.colour = colour;
     this.#ops = colour === "sync" ? adapter.sync : adapter.async;
+  }
+
+  /** What the process of this file system shares. */
+  get state(): ProcessState {
+    return processState(this.adapter.process);
   }
 
   *open(path: string, options: OpenOptions): Steps<OpenFile> {

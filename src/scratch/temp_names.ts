@@ -7,12 +7,19 @@
  * ignore case. The middle is the target's own name, shortened so that the whole fits.
  */
 
+import type { ProcessHooks } from "../base/fs_adapter.ts";
+
 /** What the name of a temporary file promises about its writer. */
 export type TempClass = "l" | "u";
 
 /** A name that nobody can have guessed, for a temporary sibling of `target`. */
-export function tempName(target: string, tempClass: TempClass): string {
-  return `.${shorten(target, MAX_NAME_BYTES - OVERHEAD_BYTES)}.${randomId()}.cs1${tempClass}`;
+export function tempName(
+  target: string,
+  tempClass: TempClass,
+  random?: ProcessHooks["random"],
+): string {
+  const id = randomId(random);
+  return `.${shorten(target, MAX_NAME_BYTES - OVERHEAD_BYTES)}.${id}.cs1${tempClass}`;
 }
 
 /** Reads the class from a name made by {@linkcode tempName}; `undefined` for all other names. */
@@ -32,15 +39,24 @@ const MAX_NAME_BYTES = 143;
 const pool = new Uint8Array(ID_CHARACTERS * 64);
 let used = pool.length;
 
-function randomId(): string {
+/** 130 random bits in 26 characters: from the pool, or from a process that brings its own chance. */
+export function randomId(random?: ProcessHooks["random"]): string {
+  if (random !== undefined) {
+    const own = new Uint8Array(ID_CHARACTERS);
+    random(own);
+    return spelled(own);
+  }
   if (used === pool.length) {
     crypto.getRandomValues(pool);
     used = 0;
   }
+  used += ID_CHARACTERS;
+  return spelled(pool.subarray(used - ID_CHARACTERS, used));
+}
+
+function spelled(bytes: Uint8Array): string {
   let id = "";
-  for (const end = used + ID_CHARACTERS; used < end; used++) {
-    id += ALPHABET[(pool[used] as number) & 31];
-  }
+  for (const byte of bytes) id += ALPHABET[byte & 31];
   return id;
 }
 
