@@ -60,7 +60,8 @@ export interface CrashCounts {
 interface Found {
   readonly id: string;
   readonly image: CrashImage;
-  readonly choice: Choice;
+  /** Of a power cut. */
+  readonly choice: Choice | undefined;
   readonly how: CrashKind;
 }
 
@@ -95,7 +96,7 @@ export class CrashPoints {
 
   /** Checks every tree that a crash now leaves, and keeps them for {@linkcode recoverAll}. */
   crash(fs: MemoryFs, point: CrashPoint): void {
-    for (const { id, ...found } of this.#crashes(fs, this.#plan.profiles, false)) {
+    for (const { id, ...found } of this.#crashes(fs, this.#plan.profiles)) {
       this.#look(point, { ...found, id: `${point.id} ${id}` });
     }
   }
@@ -111,10 +112,10 @@ export class CrashPoints {
   *#crashes(
     fs: MemoryFs,
     profiles: readonly CrashProfile[],
-    recovered: boolean,
   ): Generator<Found> {
     this.counts.kills++;
-    yield { id: "kill", image: fs.now(), choice: new Map(), how: { kind: "kill", recovered } };
+    const how = { kind: "kill", recovered: false } as const;
+    yield { id: "kill", image: fs.now(), choice: undefined, how };
     for (const profile of profiles) {
       this.counts.powerCuts++;
       let count = 0;
@@ -123,7 +124,7 @@ export class CrashPoints {
           this.counts.truncated++;
           break;
         }
-        const how = { kind: "power cut", profile, recovered } as const;
+        const how = { kind: "power cut", profile, recovered: false } as const;
         yield { id: `${profile} ${count}`, image, choice, how };
       }
     }
@@ -198,11 +199,14 @@ export class CrashPoints {
     fs.onOperation = ({ text }) => {
       steps.push(text);
       if (depth < 2) return;
-      for (const { id, ...found } of this.#crashes(fs, profile ? [profile] : [], false)) {
+      for (const { id, ...found } of this.#crashes(fs, profile ? [profile] : [])) {
         const tree = digest(imageKey(found.image));
         if (seen.has(tree)) continue;
         seen.add(tree);
-        crashes.push(found);
+        // Whatever ends the recovery, it began with a power cut.
+        crashes.push(
+          profile ? { ...found, how: { ...found.how, kind: "power cut", profile } } : found,
+        );
         places.push({ done: steps.length, id: `${steps.length} ${id}` });
       }
     };
@@ -218,6 +222,6 @@ export class CrashPoints {
 }
 
 function told({ how, choice }: Omit<Found, "id">): readonly string[] {
-  if (how.kind === "kill") return ["the process is killed"];
+  if (choice === undefined) return ["the process is killed"];
   return [`the power goes (${how.profile}): ${describeChoice(choice).join("; ")}`];
 }

@@ -228,8 +228,14 @@ export class MemoryProcess implements FsAdapter {
           outcome = `: ${this.classify(error)}`;
           throw error;
         } finally {
-          const text = `${describeCall(name, args)}${outcome}`;
-          this.#report({ pid: this.process.pid, operation, text });
+          const ended = outcome;
+          this.#report({
+            pid: this.process.pid,
+            operation,
+            get text() {
+              return `${describeCall(name, args)}${ended}`;
+            },
+          });
         }
       };
     }

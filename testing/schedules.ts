@@ -9,7 +9,7 @@ import { MemoryFs, type MemoryFsOptions } from "./memory_fs.ts";
 import type { MemoryProcess } from "./memory_process.ts";
 import { digest } from "./digest.ts";
 import { type ProcessBody, type ProcessState, SteppedWorld } from "./stepped_world.ts";
-import { numbered, type Violation, Violations } from "./violations.ts";
+import { MOST, numbered, type Violation, Violations } from "./violations.ts";
 
 /** A state that some schedule leads to. */
 export interface ScheduleState extends Omit<CrashKind, "kind"> {
@@ -47,6 +47,8 @@ export interface ScheduleOptions {
   readonly maxStates?: number;
   /** Steps of one schedule; the report tells when one was longer. @default 300 */
   readonly maxSteps?: number;
+  /** Kinds of violation to find before the search ends. @default 20 */
+  readonly maxViolations?: number;
   /** Trees to look at for one power cut in one profile. @default 2000 */
   readonly maxImages?: number;
   /** How the file system behaves where real ones differ. */
@@ -128,8 +130,9 @@ class Search {
     this.#scenario = scenario;
     const { replay, maxStates = 1_000_000, maxSteps = 300, maxImages = 2_000, memory = {} } =
       options;
+    const { maxViolations = MOST } = options;
     this.#replay = replay;
-    this.#options = { maxStates, maxSteps, maxImages, memory };
+    this.#options = { maxStates, maxSteps, maxImages, maxViolations, memory };
     this.#points = new CrashPoints({
       recover: scenario.recover,
       profiles: scenario.powerCuts ?? [],
@@ -161,6 +164,10 @@ class Search {
     const branches: (readonly Move[])[] = [[]];
     for (let moves = branches.pop(); moves !== undefined; moves = branches.pop()) {
       if (this.#visited.size >= this.#options.maxStates) {
+        this.#complete = false;
+        return;
+      }
+      if (this.#violations.found.length >= this.#options.maxViolations) {
         this.#complete = false;
         return;
       }
@@ -244,7 +251,8 @@ class Search {
       processes[name] = { facts: [...facts], outcome, error };
     }
     const { locks } = world.fs;
-    const told = numbered([...story]);
+    const steps = [...story];
+    const told = (): readonly string[] => numbered(steps);
     const state = { processes, locks, recovered: false };
     const broken = stuck
       ? `${stuck.name} waits for something that never comes`
@@ -255,7 +263,7 @@ class Search {
       });
     const id = formatMoves(path);
     if (broken !== undefined && (this.#replay ?? id) === id) {
-      this.#violations.add(broken, id, "schedules", () => told);
+      this.#violations.add(broken, id, "schedules", told);
     }
     if (history || this.#scenario.recover !== undefined) {
       this.#points.crash(world.fs, {
@@ -264,7 +272,7 @@ class Search {
           processes,
           (_, value) => value instanceof Error ? String(value) : value,
         ),
-        story: () => told,
+        story: told,
         check: (tree, how) => this.#scenario.check({ ...state, ...how, tree }),
       });
     }

@@ -110,8 +110,11 @@ export class SteppedWorld {
 
   /** All that the future depends on. */
   fingerprint(history: boolean): string {
+    // What has ended remembers nothing.
     const tasks = this.tasks.map(({ history, outcome, facts, asleep, next }) =>
-      `${outcome} ${facts.join()} ${asleep === undefined} ${next?.text} ${history}`
+      `${outcome} ${facts.join()} ${asleep === undefined} ${
+        outcome === "running" ? `${next?.text} ${history}` : ""
+      }`
     );
     return `${this.fs.fingerprint(history)}\n${tasks.join("\n")}`;
   }
@@ -154,7 +157,7 @@ export class SteppedWorld {
           this.useless = true;
         }
         if (this.useless) throw new Split();
-        return this.#remember(task, name, args, () => call(...args));
+        return this.#remember(task, describeCall(name, args), args, () => call(...args));
       };
     }
     return {
@@ -176,10 +179,11 @@ export class SteppedWorld {
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (task.outcome !== "running" || this.useless) return;
+      const text = describeCall(name, args);
       const go = (): void => {
         let end: () => void;
         try {
-          const answer = this.#remember(task, name, args, () => call(...args));
+          const answer = this.#remember(task, text, args, () => call(...args));
           end = () => resolve(answer);
         } catch (error) {
           end = () => reject(error);
@@ -188,28 +192,28 @@ export class SteppedWorld {
         task.next = { text: "goes on", go: end };
       };
       task.asleep = name === "sleep" ? this.fs.fingerprint(false) : undefined;
-      task.next = { text: describeCall(name, args), go };
+      task.next = { text, go };
     });
   }
 
   /** Does an operation and adds its answer to what the program knows. */
   #remember(
     task: Task,
-    name: string,
+    text: string,
     args: readonly unknown[],
     call: () => unknown,
   ): unknown {
     let told = "";
     try {
       const answer = call();
-      if (isPromiseLike(answer)) throw new TypeError(`${name} answers a promise`);
+      if (isPromiseLike(answer)) throw new TypeError(`${text} answers a promise`);
       told = tell(answer);
       return answer;
     } catch (error) {
       told = String((error as { code?: unknown }).code);
       throw error;
     } finally {
-      task.history = digest(`${task.history} ${describeCall(name, args)} ${told} ${bytesOf(args)}`);
+      task.history = digest(`${task.history} ${text} ${told} ${bytesOf(args)}`);
     }
   }
 

@@ -31,7 +31,7 @@ export class Violations {
 }
 
 /** Enough to work on; the rest is the same mistake. */
-const MOST = 20;
+export const MOST = 20;
 
 /** Operations as a numbered list. */
 export function numbered(lines: readonly string[], from = 1): readonly string[] {
