@@ -5,7 +5,7 @@
 
 import type { FsAdapter } from "../src/base/fs_adapter.ts";
 import { type CrashImage, imageKey } from "./crash_image.ts";
-import { type Choice, type CrashProfile, describeChoice } from "./images.ts";
+import type { CrashProfile } from "./images.ts";
 import { MemoryFs, type MemoryFsOptions } from "./memory_fs.ts";
 import { digest } from "./digest.ts";
 import { numbered, type Violations } from "./violations.ts";
@@ -61,7 +61,7 @@ interface Found {
   readonly id: string;
   readonly image: CrashImage;
   /** Of a power cut. */
-  readonly choice: Choice | undefined;
+  readonly missing: (() => readonly string[]) | undefined;
   readonly how: CrashKind;
 }
 
@@ -69,7 +69,8 @@ interface Found {
 interface Recovery {
   readonly steps: readonly string[];
   readonly after: CrashImage;
-  readonly stable: boolean;
+  /** Why it is no recovery. */
+  readonly failure: string | undefined;
   readonly crashes: readonly Omit<Found, "id">[];
   /** For each crash the number of steps before it, and its name. */
   readonly places: readonly { readonly done: number; readonly id: string }[];
@@ -115,17 +116,17 @@ export class CrashPoints {
   ): Generator<Found> {
     this.counts.kills++;
     const how = { kind: "kill", recovered: false } as const;
-    yield { id: "kill", image: fs.now(), choice: undefined, how };
+    yield { id: "kill", image: fs.now(), missing: undefined, how };
     for (const profile of profiles) {
       this.counts.powerCuts++;
       let count = 0;
-      for (const { image, choice } of fs.crashes(profile)) {
+      for (const { image, missing } of fs.crashes(profile)) {
         if (++count > this.#plan.maxImages) {
           this.counts.truncated++;
           break;
         }
         const how = { kind: "power cut", profile, recovered: false } as const;
-        yield { id: `${profile} ${count}`, image, choice, how };
+        yield { id: `${profile} ${count}`, image, missing, how };
       }
     }
   }
@@ -160,11 +161,7 @@ export class CrashPoints {
     const recovery = await this.#recovery(image, how.profile, this.#plan.depth);
     const begun = (): readonly string[] => [...point.story(), ...told(found), "recovery begins"];
     const ended = (): readonly string[] => [...begun(), ...numbered(recovery.steps)];
-    this.#judge(point, found.id, ended, recovery.after, { ...how, recovered: true });
-    if (!recovery.stable) {
-      const broken = "I6: a second recovery changes what the first one left";
-      this.#violations.add(broken, found.id, this.#plan.call, ended);
-    }
+    this.#conclude(point, found.id, ended, recovery, how);
     for (const [index, crash] of recovery.crashes.entries()) {
       const { done, id: place } = recovery.places[index] as Recovery["places"][number];
       const id = `${found.id} > ${place}`;
@@ -176,7 +173,20 @@ export class CrashPoints {
       this.#judge(point, id, story, crash.image, crash.how);
       const again = await this.#recovery(crash.image, crash.how.profile, 1);
       const last = (): readonly string[] => [...story(), "recovery runs again"];
-      this.#judge(point, id, last, again.after, { ...crash.how, recovered: true });
+      this.#conclude(point, id, last, again, crash.how);
+    }
+  }
+
+  #conclude(
+    point: CrashPoint,
+    id: string,
+    story: () => readonly string[],
+    { failure, after }: Recovery,
+    how: CrashKind,
+  ): void {
+    if (failure === undefined) this.#judge(point, id, story, after, { ...how, recovered: true });
+    else if ((this.#plan.replay ?? id) === id) {
+      this.#violations.add(`I6: the recovery fails: ${failure}`, id, this.#plan.call, story);
     }
   }
 
@@ -210,18 +220,34 @@ export class CrashPoints {
         places.push({ done: steps.length, id: `${steps.length} ${id}` });
       }
     };
-    await recover?.(fs);
+    let failure: string | undefined;
+    try {
+      await recover?.(fs);
+    } catch (error) {
+      failure = String(error);
+    }
     fs.onOperation = undefined;
     const after = fs.now();
-    await recover?.(fs.spawn());
-    const stable = imageKey(fs.now()) === imageKey(after);
-    const recovery = { steps, after, stable, crashes, places };
+    if (failure === undefined) failure = await this.#unstable(fs, after);
+    const recovery = { steps, after, failure, crashes, places };
     this.#recoveries.set(key, recovery);
     return recovery;
   }
+
+  /** A second recovery must find nothing to do. */
+  async #unstable(fs: MemoryFs, after: CrashImage): Promise<string | undefined> {
+    try {
+      await this.#plan.recover?.(fs.spawn());
+    } catch (error) {
+      return `the second time ${String(error)}`;
+    }
+    return imageKey(fs.now()) === imageKey(after)
+      ? undefined
+      : "a second one changes what the first one left";
+  }
 }
 
-function told({ how, choice }: Omit<Found, "id">): readonly string[] {
-  if (choice === undefined) return ["the process is killed"];
-  return [`the power goes (${how.profile}): ${describeChoice(choice).join("; ")}`];
+function told({ how, missing }: Omit<Found, "id">): readonly string[] {
+  if (missing === undefined) return ["the process is killed"];
+  return [`the power goes (${how.profile}): ${missing().join("; ")}`];
 }

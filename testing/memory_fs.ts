@@ -12,7 +12,7 @@ import type {
 } from "../src/base/fs_adapter.ts";
 import { type CrashImage, imageKey } from "./crash_image.ts";
 import { Disk } from "./disk.ts";
-import { type Choice, choices, type CrashProfile, imageOf } from "./images.ts";
+import { choices, type CrashProfile, describeChoice, imageOf } from "./images.ts";
 import { type HeldLock, LockTable } from "./lock_table.ts";
 import { type MemoryOperation, MemoryProcess } from "./memory_process.ts";
 import { MemoryTree } from "./memory_tree.ts";
@@ -155,12 +155,13 @@ export class MemoryFs implements FsAdapter {
     }
   }
 
-  /** The same, each with the choice that led to it; equal trees may come more than once. */
+  /** The same, each with what is missing of the latest changes, in words; equal trees may come more than once. */
   *crashes(
     profile: CrashProfile,
-  ): Generator<{ readonly image: CrashImage; readonly choice: Choice }> {
+  ): Generator<{ readonly image: CrashImage; readonly missing: () => readonly string[] }> {
     for (const choice of choices(this.#disk, profile)) {
-      yield { image: imageOf(this.#disk, choice, profile), choice };
+      const image = imageOf(this.#disk, choice, profile);
+      yield { image, missing: () => describeChoice(choice) };
     }
   }
 

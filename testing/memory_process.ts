@@ -228,18 +228,30 @@ export class MemoryProcess implements FsAdapter {
           outcome = `: ${this.classify(error)}`;
           throw error;
         } finally {
-          const ended = outcome;
-          this.#report({
-            pid: this.process.pid,
-            operation,
-            get text() {
-              return `${describeCall(name, args)}${ended}`;
-            },
-          });
+          this.#report(new Done(this.process.pid, operation, args, outcome));
         }
       };
     }
     return reported as unknown as SyncFsOps;
+  }
+}
+
+/** Tells its text only to who asks: most operations are never told. */
+class Done implements MemoryOperation {
+  readonly pid: number;
+  readonly operation: keyof FsOps;
+  readonly #args: readonly unknown[];
+  readonly #outcome: string;
+
+  constructor(pid: number, operation: keyof FsOps, args: readonly unknown[], outcome: string) {
+    this.pid = pid;
+    this.operation = operation;
+    this.#args = args;
+    this.#outcome = outcome;
+  }
+
+  get text(): string {
+    return `${describeCall(this.operation, this.#args)}${this.#outcome}`;
   }
 }
 

@@ -6,9 +6,8 @@ import { type CrashKind, CrashPoints } from "./crash_points.ts";
 import type { CrashProfile } from "./images.ts";
 import type { HeldLock } from "./lock_table.ts";
 import { MemoryFs, type MemoryFsOptions } from "./memory_fs.ts";
-import type { MemoryProcess } from "./memory_process.ts";
 import { digest } from "./digest.ts";
-import { type ProcessBody, type ProcessState, SteppedWorld } from "./stepped_world.ts";
+import { type ProcessBody, type ProcessState, STARTS, SteppedWorld } from "./stepped_world.ts";
 import { MOST, numbered, type Violation, Violations } from "./violations.ts";
 
 /** A state that some schedule leads to. */
@@ -27,7 +26,7 @@ export interface ScheduleState extends Omit<CrashKind, "kind"> {
 export interface ScheduleScenario {
   /** Fills the disk before. */
   readonly setup?: (fs: MemoryFs) => void;
-  /** The programs by name. An array: several in one process, which share its state and die together. */
+  /** The programs by name. An array: several in one process, which begin in this order, share its state and die together. */
   readonly processes: Readonly<Record<string, ProcessBody | readonly ProcessBody[]>>;
   /** Says what is broken, or nothing. Called for every state. */
   readonly check: (state: ScheduleState) => string | undefined;
@@ -110,8 +109,11 @@ export async function schedules(
   return await new Search(scenario, options).run();
 }
 
-/** A step in a schedule: a task goes on, or its process is killed. */
-type Move = { readonly task: number } | { readonly kill: number };
+/** A step in a schedule: an operation of a task happens, or its process is killed. */
+interface Move {
+  readonly task: number;
+  readonly what: number | "kill";
+}
 
 class Search {
   readonly #scenario: ScheduleScenario;
@@ -222,16 +224,14 @@ class Search {
   }
 
   async #move({ world, story }: Run, move: Move): Promise<void> {
-    if ("kill" in move) {
-      const process = world.tasks[move.kill]?.process as MemoryProcess;
-      const names = world.tasks.filter((task) => task.process === process).map(({ name }) => name);
-      world.kill(process);
-      story.push(`${names.join(" and ")}: killed`);
-      return;
-    }
     const task = world.tasks[move.task];
     if (task === undefined) throw new TypeError("The replay does not fit this scenario");
-    story.push(await world.step(task));
+    if (move.what === "kill") {
+      world.kill(task.process);
+      story.push(`the process of ${task.name}: killed`);
+      return;
+    }
+    story.push(await world.step(task, move.what));
     if (task.outcome === "rejected") story.push(`${task.name} rejects: ${String(task.error)}`);
   }
 
@@ -243,7 +243,7 @@ class Search {
     if (this.#visited.has(key)) return false;
     this.#visited.add(key);
     this.#longest = Math.max(this.#longest, path.length);
-    const ended = world.tasks.every(({ next }) => next === undefined);
+    const ended = world.tasks.every(({ pending }) => pending.length === 0);
     const stuck = ended && world.tasks.find(({ outcome }) => outcome === "running");
     if (ended) this.#ends++;
     const processes: Record<string, ProcessState> = {};
@@ -282,13 +282,17 @@ class Search {
   }
 
   #moves({ world }: Run, path: readonly Move[]): readonly Move[] {
-    const moves: Move[] = world.ready.map((task) => ({ task: world.tasks.indexOf(task) }));
+    const moves: Move[] = world.ready.map(({ task, index }) => ({
+      task: world.tasks.indexOf(task),
+      what: index,
+    }));
     if (killsLeft(this.#scenario, path) === 0) return moves;
-    const processes = new Set<MemoryProcess>();
-    for (const [index, { process, outcome }] of world.tasks.entries()) {
-      if (outcome !== "running" || processes.has(process)) continue;
-      processes.add(process);
-      moves.push({ kill: index });
+    const seen = new Set<unknown>();
+    for (const [index, { pending, outcome, process }] of world.tasks.entries()) {
+      // Killed before it did anything: a schedule without it.
+      if (outcome !== "running" || pending[0]?.text === STARTS || seen.has(process)) continue;
+      seen.add(process);
+      moves.push({ task: index, what: "kill" });
     }
     return moves;
   }
@@ -300,19 +304,22 @@ interface Run {
 }
 
 function killsLeft({ kills = 1 }: ScheduleScenario, path: readonly Move[]): number {
-  return kills - path.filter((move) => "kill" in move).length;
+  return kills - path.filter(({ what }) => what === "kill").length;
 }
 
-/** Tasks by number, kills with an x: `0 0 1 x0 1`. */
+/** Tasks by number, then which of several operations; x for a kill: `0 0 1.1 0x 1`. */
 function formatMoves(moves: readonly Move[]): string {
-  return moves.map((move) => "kill" in move ? `x${move.kill}` : String(move.task)).join(" ");
+  return moves.map(({ task, what }) =>
+    what === "kill" ? `${task}x` : what === 0 ? String(task) : `${task}.${what}`
+  ).join(" ");
 }
 
 /** The crash at the end of a replay is found again by its own name. */
 function parseMoves(replay: string): readonly Move[] {
-  const [moves = ""] = replay.split(/ (?=kill|[a-z]{4})/);
+  const [moves = ""] = replay.split(/ (?=[a-z])/);
   return moves.split(" ").filter((word) => word !== "").map((word) => {
-    const number = Number(word.replace("x", ""));
-    return word.startsWith("x") ? { kill: number } : { task: number };
+    const parts = /^(\d+)(x|\.(\d+))?$/.exec(word);
+    if (parts === null) throw new SyntaxError(`Not a step of a replay: ${word}`);
+    return { task: Number(parts[1]), what: parts[2] === "x" ? "kill" : Number(parts[3] ?? 0) };
   });
 }

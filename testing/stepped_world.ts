@@ -13,7 +13,7 @@ import type { MemoryFs } from "./memory_fs.ts";
 import { digest } from "./digest.ts";
 import { describeCall, type MemoryProcess } from "./memory_process.ts";
 
-/** What one program does: all its waiting is for operations of `fs`. */
+/** What one program does: all its waiting is for operations of `fs`, of which it may have several under way. */
 export type ProcessBody = (fs: FsAdapter, note: (fact: string) => void) => unknown;
 
 /** How far a program is. */
@@ -26,6 +26,14 @@ export interface ProcessState {
   readonly error?: unknown;
 }
 
+/** An operation that a program has called and that has not happened yet. */
+export interface Pending {
+  readonly text: string;
+  readonly go: () => void;
+  /** A sleep: how the disk was when it began. */
+  readonly asleep: string | undefined;
+}
+
 /** A program under way. */
 export interface Task {
   readonly name: string;
@@ -34,12 +42,9 @@ export interface Task {
   readonly facts: string[];
   outcome: ProcessState["outcome"];
   error: unknown;
-  /** What it does next. */
-  next: { readonly text: string; readonly go: () => void } | undefined;
+  readonly pending: Pending[];
   /** Everything it was ever answered: with the disk, all that its future depends on. */
   history: string;
-  /** It sleeps, and the disk was like this when it lay down. */
-  asleep: string | undefined;
 }
 
 /** Thrown into a program whose run is useless, since a step was found that must be split. */
@@ -52,6 +57,10 @@ export class SteppedWorld {
   useless = false;
   readonly #splits: Set<string>;
   #moving: Task | undefined;
+  /** Which of its operations has just happened. */
+  #index = 0;
+  /** What it came to, if not to success. */
+  #outcome = "";
 
   constructor(
     fs: MemoryFs,
@@ -62,61 +71,60 @@ export class SteppedWorld {
     this.#splits = splits;
     this.tasks = Object.entries(processes).flatMap(([name, bodies]) => {
       const process = fs.spawn();
-      const several = typeof bodies === "function" ? [bodies] : bodies;
-      return several.map((body, index) =>
-        this.#task(several.length === 1 ? name : `${name}${index + 1}`, process, body)
-      );
+      if (typeof bodies === "function") return [this.#task(name, process, bodies)];
+      return bodies.map((body, index) => this.#task(`${name}${index + 1}`, process, body));
     });
   }
 
-  /** Programs that can go on: they have a next step, and if they sleep, something has happened since. */
-  get ready(): readonly Task[] {
-    const waiting = this.tasks.filter((task) => task.next !== undefined);
-    const disk = waiting.some((task) => task.asleep !== undefined)
-      ? this.fs.fingerprint(false)
-      : "";
-    const awake = waiting.filter((task) => task.asleep === undefined || task.asleep !== disk);
+  /** Operations that can happen next; programs of one process begin in their order. Who sleeps wakes when something has changed. */
+  get ready(): readonly { readonly task: Task; readonly index: number }[] {
+    const all = this.tasks.flatMap((task, place) => {
+      const before = this.tasks[place - 1];
+      const early = task.pending[0]?.text === STARTS && before?.process === task.process &&
+        before.pending[0]?.text === STARTS;
+      return early ? [] : task.pending.map((_, index) => ({ task, index }));
+    });
+    let disk: string | undefined;
+    const awake = all.filter(({ task, index }) => {
+      const { asleep } = task.pending[index] as Pending;
+      return asleep === undefined || asleep !== (disk ??= this.fs.fingerprint(false));
+    });
     // When all sleep, time passes.
-    return awake.length > 0 ? awake : waiting;
+    return awake.length > 0 ? awake : all;
   }
 
-  /** Lets a program do its next step and run to the one after. Answers the step in words. */
-  async step(task: Task): Promise<string> {
-    const { next } = task;
-    if (next === undefined) return "";
-    task.next = undefined;
-    task.asleep = undefined;
+  /** Lets one operation happen and its program run on. Answers the step in words. */
+  async step(task: Task, index: number): Promise<string> {
+    const [next] = task.pending.splice(index, 1);
+    if (next === undefined) throw new TypeError("The replay does not fit this scenario");
     this.#moving = task;
+    this.#index = index;
+    this.#outcome = "";
     next.go();
-    await this.#settle();
+    await this.#settle(task);
     this.#moving = undefined;
-    return `${task.name}: ${next.text}`;
+    return `${task.name}: ${next.text}${this.#outcome}`;
   }
 
-  /** Runs every program to its first step. */
-  async start(): Promise<void> {
-    await this.#settle();
-  }
-
-  /** Kills a process with all its tasks. */
+  /** Kills a process. */
   kill(process: MemoryProcess): void {
     process.kill();
     for (const task of this.tasks) {
       if (task.process !== process || task.outcome !== "running") continue;
       task.outcome = "killed";
-      task.next = undefined;
+      task.pending.length = 0;
     }
   }
 
   /** All that the future depends on. */
   fingerprint(history: boolean): string {
     // What has ended remembers nothing.
-    const tasks = this.tasks.map(({ history, outcome, facts, asleep, next }) =>
-      `${outcome} ${facts.join()} ${asleep === undefined} ${
-        outcome === "running" ? `${next?.text} ${history}` : ""
-      }`
-    );
-    return `${this.fs.fingerprint(history)}\n${tasks.join("\n")}`;
+    const tasks = this.tasks.map(({ history, outcome, facts, pending }) => {
+      const next = pending.map(({ text, asleep }) => `${text} ${asleep === undefined}`);
+      return `${outcome} ${facts.join()} ${next.join()} ${outcome === "running" ? history : ""}`;
+    });
+    const shared = this.tasks.map(({ process }) => tell(process.process.realm));
+    return [this.fs.fingerprint(history), ...tasks, ...shared].join("\n");
   }
 
   #task(name: string, process: MemoryProcess, body: ProcessBody): Task {
@@ -126,9 +134,8 @@ export class SteppedWorld {
       facts: [],
       outcome: "running",
       error: undefined,
-      next: undefined,
+      pending: [],
       history: name,
-      asleep: undefined,
     };
     const run = async (): Promise<void> => {
       try {
@@ -140,7 +147,7 @@ export class SteppedWorld {
         task.error = error;
       }
     };
-    task.next = { text: "starts", go: () => void run() };
+    task.pending.push({ text: STARTS, go: () => void run(), asleep: undefined });
     return task;
   }
 
@@ -189,10 +196,10 @@ export class SteppedWorld {
           end = () => reject(error);
         }
         if (!this.#splits.has(task.history)) return end();
-        task.next = { text: "goes on", go: end };
+        task.pending.splice(this.#index, 0, { text: "goes on", go: end, asleep: undefined });
       };
-      task.asleep = name === "sleep" ? this.fs.fingerprint(false) : undefined;
-      task.next = { text, go };
+      const asleep = name === "sleep" ? this.fs.fingerprint(false) : undefined;
+      task.pending.push({ text, go, asleep });
     });
   }
 
@@ -208,37 +215,43 @@ export class SteppedWorld {
       const answer = call();
       if (isPromiseLike(answer)) throw new TypeError(`${text} answers a promise`);
       told = tell(answer);
+      if (answer === false) this.#outcome = ": false";
       return answer;
     } catch (error) {
       told = String((error as { code?: unknown }).code);
+      this.#outcome = `: ${told}`;
       throw error;
     } finally {
       task.history = digest(`${task.history} ${text} ${told} ${bytesOf(args)}`);
     }
   }
 
-  /** Waits until every program has come to its next step, to its end, or waits for another one. */
-  async #settle(): Promise<void> {
+  /** Waits until the program has come to its next operation, to its end, or waits for another one of its own. */
+  async #settle(task: Task): Promise<void> {
     for (let turn = 0; turn < MICROTASKS; turn++) {
-      const moving = this.tasks.some((task) =>
-        task.outcome === "running" && task.next === undefined
-      );
-      if (!moving) return;
+      if (turn >= AT_LEAST && (task.outcome !== "running" || task.pending.length > 0)) return;
       await null;
     }
   }
 }
 
-/** More turns of the queue of microtasks than any chain of promises between two operations takes. */
-const MICROTASKS = 100;
+/** What every program does first. */
+export const STARTS = "starts";
 
-/** An answer as text. Handles are told by the call that opened them. */
+/** Turns of the queue of microtasks: more than any chain of promises between two operations takes. */
+const AT_LEAST = 40;
+const MICROTASKS = 200;
+
+/** An answer, or the state that a process shares, as text. Handles are told by the call that opened them. */
 function tell(answer: unknown): string {
   if (typeof answer !== "object" || answer === null) return String(answer);
   if ("inode" in answer) return "handle";
   return JSON.stringify(
     answer,
-    (_, value) => typeof value === "bigint" ? String(value) : value as unknown,
+    (_, value: unknown) => {
+      if (typeof value === "bigint") return String(value);
+      return value instanceof Map ? [...value] : value;
+    },
   );
 }
 

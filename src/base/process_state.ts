@@ -33,8 +33,8 @@ export interface ProcessState {
 
 const SLOT = Symbol.for("@crashsafe/fs/state/1");
 
-/** The shared state of the realm that `process` belongs to. */
-export function processState(process: ProcessHooks): ProcessState {
-  const holder = (process.realm ?? globalThis) as { [SLOT]?: ProcessState };
+/** The shared state of the realm that a process belongs to. */
+export function processState(hooks: ProcessHooks): ProcessState {
+  const holder = (hooks.realm ?? globalThis) as { [SLOT]?: ProcessState };
   return holder[SLOT] ??= { writers: new Map(), undurableDirs: new Map(), nextMark: 1 };
 }

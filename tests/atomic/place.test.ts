@@ -16,6 +16,7 @@ import {
   atomicWriteSync,
   readVerified,
   readVerifiedSync,
+  systemAdapter,
 } from "@crashsafe/fs";
 import { processState } from "../../src/base/process_state.ts";
 import { command, skip } from "../support/root.ts";
@@ -200,7 +201,7 @@ test("no writer is left in the queue when all is done, well or badly", () =>
       atomicWrite(`${dir}/a`, "z", { signal: abort.signal }),
       atomicWrite(`${dir}/none/a`, "x"),
     ];
-    assert.ok(processState().writers.size > 0);
+    assert.ok(processState(systemAdapter().process).writers.size > 0);
     abort.abort();
     const outcomes = await Promise.allSettled(writes);
     assert.deepEqual(outcomes.map((one) => one.status), [
@@ -209,5 +210,10 @@ test("no writer is left in the queue when all is done, well or badly", () =>
       "rejected",
       "rejected",
     ]);
-    assert.deepEqual([...processState().writers.keys()].filter((key) => key.startsWith(dir)), []);
+    assert.deepEqual(
+      [...processState(systemAdapter().process).writers.keys()].filter((key) =>
+        key.startsWith(dir)
+      ),
+      [],
+    );
   }));

@@ -7,30 +7,14 @@ import {
   PublishError,
   systemAdapter,
 } from "@crashsafe/fs";
-import { FaultFs, type FaultRule, type OperationKind } from "@crashsafe/fs/testing";
+import {
+  FaultFs,
+  type FaultRule,
+  type OperationKind,
+  POSSIBLE_ERRNOS,
+} from "@crashsafe/fs/testing";
 import { terminals } from "../support/terminals.ts";
 import { withTempDir } from "../support/temp_dir.ts";
-
-/** What each operation may fail with; a missing kind cannot fail here. */
-const ERRNOS: Readonly<Partial<Record<OperationKind, readonly string[]>>> = {
-  open: ["EMFILE", "EACCES", "EROFS", "ENOSPC"],
-  openDir: ["EMFILE", "EACCES"],
-  read: ["EIO"],
-  write: ["ENOSPC", "EIO", "EDQUOT", "EFBIG"],
-  fsync: ["EIO", "ENOSPC"],
-  fsyncDir: ["EIO"],
-  close: ["EIO"],
-  closeDir: ["EIO"],
-  lstat: ["EACCES", "EIO"],
-  stat: ["EACCES"],
-  fstat: ["EIO"],
-  fchmod: ["EPERM", "EIO"],
-  futimes: ["EPERM"],
-  rename: ["EXDEV", "EBUSY", "EIO", "EACCES"],
-  link: ["EEXIST", "EPERM", "EIO"],
-  unlink: ["EIO"],
-  mkdir: ["ENOSPC", "EACCES"],
-};
 
 const OLD = "the old content";
 const NEW = "the new content, which is longer";
@@ -60,7 +44,7 @@ for (const terminal of terminals) {
           assert.equal(clean.error, undefined);
           let faults = 0;
           for (const [index, kind] of clean.kinds.entries()) {
-            for (const errno of ERRNOS[kind] ?? []) {
+            for (const errno of POSSIBLE_ERRNOS[kind] ?? []) {
               const nth = clean.kinds.slice(0, index + 1).filter((one) => one === kind).length;
               for (const times of ["once", "always"] as const) {
                 await attempt([{ kinds: [kind], nth, errno, times }]);

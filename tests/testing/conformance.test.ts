@@ -16,12 +16,14 @@ describe(`the ${adapter.name} adapter`, () => {
   }
 });
 
-describe("MemoryFs", () => {
+describe("MemoryFs and a process of it", () => {
   for (const check of conformanceChecks) {
     test(check.name, async () => {
-      const memory = new MemoryFs();
-      memory.sync.mkdir("/work", 0o777);
-      assert.equal(await check.run({ adapter: memory, directory: "/work" }), undefined);
+      for (const memory of [new MemoryFs(), new MemoryFs({ reuseInodes: true }).spawn()]) {
+        memory.sync.mkdir("/work", 0o777);
+        assert.equal(await check.run({ adapter: memory, directory: "/work" }), undefined);
+        assert.equal(memory.openHandles, 0);
+      }
     });
   }
 });

@@ -1,0 +1,147 @@
+import { describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { atomicWrite, type FsAdapter } from "@crashsafe/fs";
+import type { ProcessBody, ScheduleState } from "@crashsafe/fs/testing";
+import { exhaustive, holds, scheduled } from "../support/explored.ts";
+import { sweepTemps, TEMP_NAME } from "../support/sweep.ts";
+
+const MEMORY = { pageBytes: 32 };
+
+/** Writes one version; notes when it is durable. */
+function writer(version: string, existing: "replace" | "fail" = "replace"): ProcessBody {
+  return async (adapter: FsAdapter, note) => {
+    const receipt = await atomicWrite("/file", version, { adapter, existing });
+    note(receipt.superseded ? "superseded" : `durable ${version}`);
+  };
+}
+
+function contentOf({ tree }: ScheduleState): string | undefined {
+  return tree.get("/file")?.content;
+}
+
+/** One whole version, or none before the first commit. */
+function whole(versions: readonly string[]): (state: ScheduleState) => string | undefined {
+  return (state) => {
+    const content = contentOf(state);
+    const known = content === undefined || versions.includes(content);
+    if (!known) return `I1: the file holds ${JSON.stringify(content)}`;
+    const durable = Object.values(state.processes).some(({ facts }) =>
+      facts[0]?.startsWith("durable")
+    );
+    if (durable && content === undefined) return "I2: an acknowledged file is missing";
+    const strange = [...state.tree.keys()].find((path) =>
+      path !== "/file" && !TEMP_NAME.test(path.slice(1))
+    );
+    if (strange !== undefined) return `I6: ${strange}`;
+    const rejected = Object.values(state.processes).find(({ outcome }) => outcome === "rejected");
+    if (rejected !== undefined) return `a writer failed: ${rejected.error}`;
+    const dead = Object.values(state.processes).some(({ outcome }) => outcome === "killed");
+    const left = [...state.tree.keys()].length > 1;
+    if (state.recovered && left) return "I6: the recovery left a file";
+    return state.kind === "end" && !dead && left ? "I5: a temporary file is left" : undefined;
+  };
+}
+
+describe("writers of one path", () => {
+  test("in two processes, in every order, with a kill anywhere and a sweep after it", async () => {
+    const report = await scheduled({
+      processes: { a: writer("A"), b: writer("B") },
+      check: whole(["A", "B"]),
+      recover: (adapter) => sweepTemps(adapter, "/"),
+    }, { memory: MEMORY });
+    holds(report);
+    assert.ok(report.complete && report.ends > 0 && report.longest >= 20);
+  });
+
+  test("in two processes with power cuts", async () => {
+    const report = await scheduled({
+      processes: { a: writer("A"), b: writer("B") },
+      check: whole(["A", "B"]),
+      kills: 0,
+      powerCuts: exhaustive ? ["posix", "ordered"] : ["ordered"],
+    }, { memory: MEMORY });
+    holds(report);
+    assert.ok(report.complete);
+  });
+
+  if (exhaustive) {
+    test("in three processes", async () => {
+      const report = await scheduled({
+        processes: { a: writer("A"), b: writer("B"), c: writer("C") },
+        check: whole(["A", "B", "C"]),
+        kills: 0,
+      }, { memory: MEMORY });
+      holds(report);
+    });
+  }
+
+  test("that want to be the one who creates it: one wins, the others hear EEXIST", async () => {
+    const report = await scheduled({
+      processes: { a: writer("A", "fail"), b: writer("B", "fail") },
+      check(state) {
+        const { a, b } = state.processes;
+        const winners = [a, b].filter((one) => one?.facts.length === 1).length;
+        if (winners > 1) return "both created it";
+        const lost = [a, b].find((one) => one?.outcome === "rejected");
+        const code = (lost?.error as { code?: string } | undefined)?.code;
+        if (lost !== undefined && code !== "EEXIST") return `the loser heard ${lost.error}`;
+        return state.kind === "end" && winners === 0 && a?.outcome !== "killed" &&
+            b?.outcome !== "killed"
+          ? "nobody created it"
+          : undefined;
+      },
+    }, { memory: MEMORY });
+    holds(report);
+  });
+
+  test("of one process take turns; with power cuts no acknowledged version goes back", async () => {
+    const report = await scheduled({
+      processes: {
+        both: (fs, note) => Promise.all([writer("1")(fs, note), writer("2")(fs, note)]),
+      },
+      kills: 0,
+      powerCuts: ["posix", "ordered"],
+      check(state) {
+        const content = contentOf(state);
+        const { both1, both2 } = state.processes;
+        const facts = [both1, both2].flatMap((one) => one?.facts ?? []);
+        const failed = [both1, both2].find((one) => one?.outcome === "rejected");
+        if (failed !== undefined) return `a writer failed: ${failed.error}`;
+        if (![undefined, "1", "2"].includes(content)) return `I1: ${JSON.stringify(content)}`;
+        // Turns are in call order, so the second version is the last.
+        if (facts.includes("durable 2") && content !== "2") {
+          return `I3: ${content} after 2 was acknowledged`;
+        }
+        return facts.includes("durable 1") && content === undefined
+          ? "I2: an acknowledged file is missing"
+          : undefined;
+      },
+      recover: (adapter) => sweepTemps(adapter, "/"),
+    }, { memory: MEMORY });
+    holds(report);
+    assert.ok(report.complete && report.images > 20);
+  });
+
+  test("below one new directory of one process: both are durable when they say so", async () => {
+    const below = (name: string): ProcessBody => async (adapter, note) => {
+      await atomicWrite(`/new/${name}`, name, { adapter, parents: "create" });
+      note(`${name} is durable`);
+    };
+    const report = await scheduled({
+      processes: { both: [below("a"), below("b")] },
+      kills: 0,
+      powerCuts: ["posix"],
+      check({ tree, processes: { both1, both2 } }) {
+        const facts = [both1, both2].flatMap((one) => one?.facts ?? []);
+        const failed = [both1, both2].find((one) => one?.outcome === "rejected");
+        if (failed !== undefined) return `a writer failed: ${failed.error}`;
+        const lost = ["a", "b"].find((name) =>
+          facts.includes(`${name} is durable`) && tree.get(`/new/${name}`)?.content !== name
+        );
+        return lost && `I2: ${lost} is missing`;
+      },
+    }, { memory: MEMORY });
+    holds(report);
+    assert.ok(report.complete && report.images > 200);
+  });
+});
