@@ -9,10 +9,11 @@ import {
   type LibcCalls,
   LOCK_EX,
   LOCK_SH,
-  LOCK_UN,
   setMtime,
   syncWholeFs,
+  unlockNow,
 } from "./libc.ts";
+import type { FlockProgram } from "./flock_program.ts";
 import type { Platform } from "./node_fs.ts";
 
 /** What a runtime brings. */
@@ -26,11 +27,18 @@ export interface FfiRuntime {
   readonly mtimeReadPrecision: TimePrecision;
   /** Whether fsync, fchmod, fchown and futimes are allowed. */
   readonly handleCalls: boolean;
+  /** Looks for flock(1) when the C library cannot be called. */
+  readonly findProgram?: () => FlockProgram | undefined;
 }
 
 export function ffiPlatform(runtime: FfiRuntime): Platform {
   let opened: { readonly calls: LibcCalls | undefined } | undefined;
   const libc = (): LibcCalls | undefined => (opened ??= { calls: runtime.openLibc() }).calls;
+  let looked: { readonly program: FlockProgram | undefined } | undefined;
+  const program = (): FlockProgram | undefined => {
+    if (libc() !== undefined) return undefined;
+    return (looked ??= { program: runtime.findProgram?.() }).program;
+  };
   const required = (operation: string): LibcCalls => {
     const calls = libc();
     if (calls !== undefined) return calls;
@@ -47,7 +55,7 @@ export function ffiPlatform(runtime: FfiRuntime): Platform {
   return {
     name: runtime.name,
     get capabilities() {
-      return capabilities ??= lazyCapabilities(runtime, libc);
+      return capabilities ??= lazyCapabilities(runtime, libc, program);
     },
     setMtime(handle, mtimeNs) {
       const calls = libc();
@@ -55,8 +63,14 @@ export function ffiPlatform(runtime: FfiRuntime): Platform {
       return calls !== undefined;
     },
     flock: (handle, kind) =>
-      flockNow(required("flock"), handle.fd, kind === "shared" ? LOCK_SH : LOCK_EX),
-    funlock: (handle) => void required("flock").flock(handle.fd, LOCK_UN),
+      program()?.flock(handle.fd, kind) ??
+        flockNow(required("flock"), handle.fd, kind === "shared" ? LOCK_SH : LOCK_EX),
+    funlock(handle) {
+      const helper = program();
+      if (helper === undefined) unlockNow(required("flock"), handle.fd);
+      else helper.funlock(handle.fd);
+    },
+    flockWait: (handle, kind, signal) => program()?.flockWait(handle.fd, kind, signal),
     clone(from, to) {
       const calls = libc();
       return calls !== undefined && cloneFile(calls, from.fd, to.fd);
@@ -69,10 +83,12 @@ export function ffiPlatform(runtime: FfiRuntime): Platform {
 function lazyCapabilities(
   runtime: FfiRuntime,
   libc: () => LibcCalls | undefined,
+  program: () => FlockProgram | undefined,
 ): Capabilities {
   return {
     get flock() {
-      return libc() === undefined ? "none" : "ffi";
+      if (libc() !== undefined) return "ffi";
+      return program() === undefined ? "none" : "helper";
     },
     get mtimePrecision() {
       return libc() === undefined ? runtime.mtimePrecision : "ns";

@@ -41,6 +41,11 @@ export function flockNow(libc: LibcCalls, fd: number, operation: number): boolea
   }
 }
 
+/** Gives the lock back. */
+export function unlockNow(libc: LibcCalls, fd: number): void {
+  if (libc.flock(fd, LOCK_UN) !== 0) throw new LibcError("flock", libc.errno());
+}
+
 /** Sets the modification time exactly and leaves the access time alone. */
 export function setMtime(libc: LibcCalls, fd: number, mtimeNs: bigint): void {
   const nanoseconds = ((mtimeNs % SECOND) + SECOND) % SECOND;
@@ -90,7 +95,7 @@ export function libcNames(platform: string, arch: string): LibcNames | undefined
 /** Operations of flock(2), the same numbers on Linux, macOS and the BSDs. */
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;
-export const LOCK_UN = 8;
+const LOCK_UN = 8;
 const LOCK_NB = 4;
 
 /** linux/fs.h: _IOW(0x94, 9, int). */

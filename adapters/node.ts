@@ -3,6 +3,7 @@
 import process from "node:process";
 import type { FsAdapter } from "../src/base/fs_adapter.ts";
 import { ffiPlatform } from "./ffi_platform.ts";
+import { findFlockProgram } from "./flock_program.ts";
 import { type LibcCalls, type LibcNames, libcNames } from "./libc.ts";
 import { nodeFsAdapter } from "./node_fs.ts";
 
@@ -12,6 +13,7 @@ export const nodeAdapter: FsAdapter = nodeFsAdapter(ffiPlatform({
   openLibc,
   mtimePrecision: "us",
   mtimeReadPrecision: "ns",
+  findProgram: findFlockProgram,
   // The permission model disables these whatever was granted (Node's documentation, "Permission Model constraints").
   handleCalls: (process as { permission?: unknown }).permission === undefined,
 }));

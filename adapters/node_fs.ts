@@ -30,11 +30,19 @@ export interface Platform {
   setMtime(handle: FdHandle, mtimeNs: bigint): boolean;
   flock(handle: FdHandle, kind: LockKind): boolean;
   funlock(handle: FdHandle): void;
+  /** Waits in one operation, where a try is dear; undefined elsewhere. */
+  flockWait?(
+    handle: FdHandle,
+    kind: LockKind,
+    signal: AbortSignal,
+  ): PromiseLike<boolean> | undefined;
   syncFs(handle: FdHandle): void;
   clone(from: FdHandle, to: FdHandle): boolean;
+  /** What stat(2), lstat(2) and fstat(2) tell, where the runtime has a quicker way than its node:fs. */
+  readonly stats?: Pick<SyncFsOps, "stat" | "lstat" | "fstat">;
   /** Opens a lockable handle where a descriptor alone cannot be locked. */
-  openLockable?(path: string, open: () => FdHandle): FdHandle;
-  /** Closes what {@linkcode openLockable} opened besides the descriptor. */
+  openLockable?(path: string, options: OpenOptions, open: () => FdHandle): FdHandle;
+  /** Closes a handle of {@linkcode openLockable}, and any other. */
   closeLockable?(handle: FdHandle): void;
 }
 
@@ -44,7 +52,7 @@ export function nodeFsAdapter(platform: Platform): FsAdapter {
   return {
     name: platform.name,
     sync,
-    async: asyncOps(sync),
+    async: asyncOps(sync, platform),
     get capabilities() {
       return platform.capabilities;
     },
@@ -65,7 +73,9 @@ function syncOps(platform: Platform): SyncFsOps {
   return {
     open(path, options) {
       const open = (): FdHandle => ({ fd: fs.openSync(path, openFlags(options), options.mode) });
-      if (options.lockable && platform.openLockable) return platform.openLockable(path, open);
+      if (options.lockable && platform.openLockable) {
+        return platform.openLockable(path, options, open);
+      }
       return open();
     },
     openDir: (path) => ({ fd: fs.openSync(path, RDONLY | DIRECTORY) }),
@@ -77,15 +87,13 @@ function syncOps(platform: Platform): SyncFsOps {
     fsyncDir: (handle) => fs.fsyncSync(fdOf(handle)),
     syncFs: (handle) => platform.syncFs(handle as FdHandle),
     close(handle) {
-      try {
-        platform.closeLockable?.(handle as FdHandle);
-      } finally {
-        fs.closeSync(fdOf(handle));
-      }
+      if (platform.closeLockable === undefined) fs.closeSync(fdOf(handle));
+      else platform.closeLockable(handle as FdHandle);
     },
-    stat: (path) => toStat(fs.statSync(path, BIGINT_OR_MISSING)),
-    lstat: (path) => toStat(fs.lstatSync(path, BIGINT_OR_MISSING)),
-    fstat: (handle) => toStat(fs.fstatSync(fdOf(handle), { bigint: true })),
+    stat: platform.stats?.stat ?? ((path) => toStat(fs.statSync(path, BIGINT_OR_MISSING))),
+    lstat: platform.stats?.lstat ?? ((path) => toStat(fs.lstatSync(path, BIGINT_OR_MISSING))),
+    fstat: platform.stats?.fstat ??
+      ((handle) => toStat(fs.fstatSync(fdOf(handle), { bigint: true }))),
     fchmod: (handle, mode) => fs.fchmodSync(fdOf(handle), mode),
     fchown: (handle, uid, gid) => fs.fchownSync(fdOf(handle), uid, gid),
     futimes(handle, mtimeNs) {
@@ -111,9 +119,16 @@ function syncOps(platform: Platform): SyncFsOps {
  * The same for asynchronous callers. Opening, renaming, looking at and changing a file take microseconds, less than
  * the hop to another thread and back, so they run here; what waits for a disk, or copies much, does not.
  */
-function asyncOps(sync: SyncFsOps): FsOps {
+function asyncOps(sync: SyncFsOps, platform: Platform): FsOps {
+  const { flockWait } = platform;
   return {
     ...sync,
+    // Looked for at the first need, as every capability.
+    get flockWait() {
+      if (flockWait === undefined || platform.capabilities.flock !== "helper") return undefined;
+      return (handle: FsHandle, kind: LockKind, signal: AbortSignal) =>
+        flockWait(handle as FdHandle, kind, signal) ?? Promise.resolve(false);
+    },
     read: (handle, buffer, position = -1) =>
       promise((done) =>
         fs.read(fdOf(handle), buffer, 0, buffer.byteLength, position < 0 ? null : position, done)

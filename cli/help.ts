@@ -32,4 +32,4 @@ Exit status:
   4  the digest does not match: nothing was published
   5  TARGET exists and --no-clobber was given
 
-A write that is killed leaves TARGET as it was, and one file .NAME.*.cs1u beside it.`;
+A write that is killed leaves TARGET as it was, and one file .NAME.*.cs1l beside it.`;

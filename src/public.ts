@@ -14,12 +14,18 @@ export type { StreamData } from "./atomic/stream_source.ts";
 export type { WritableFile } from "./atomic/writable_source.ts";
 export type { Loss, Receipt } from "./atomic/receipt.ts";
 export type { FileSink, FileSinkSync } from "./atomic/sources.ts";
+export { DirLock, type DirLockOptions, type TryDirLockOptions } from "./lock/dir_lock.ts";
+export { FileLock } from "./lock/file_lock.ts";
+export type { HeldLock } from "./lock/held_lock.ts";
+export type { LockOptions, TryLockOptions } from "./lock/options.ts";
+export { withLock, withLockSync } from "./lock/with_lock.ts";
 export { systemAdapter } from "./base/default_adapter.ts";
 export {
   CrashSafeError,
   DurabilityUnknownError,
   type ErrorDetails,
   HashMismatchError,
+  LockHeldError,
   PublishError,
   UnsupportedError,
 } from "./base/errors.ts";

@@ -152,7 +152,8 @@ export class FaultFs implements FsAdapter {
   #wrap(ops: FsOps | SyncFsOps, async: boolean): FsOps {
     const wrapped: Record<string, unknown> = {};
     for (const name of Object.keys(ops) as (keyof FsOps)[]) {
-      const call = ops[name] as (...args: readonly unknown[]) => MaybePromise<unknown>;
+      if ((ops as FsOps)[name] === undefined) continue;
+      const call = (ops as FsOps)[name] as (...args: readonly unknown[]) => MaybePromise<unknown>;
       wrapped[name] = (...args: readonly unknown[]) => this.#call(name, args, async, call);
     }
     return wrapped as unknown as FsOps;

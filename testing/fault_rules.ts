@@ -158,6 +158,7 @@ const EVERY_KIND: Readonly<Record<OperationKind, true>> = {
   fchown: true,
   futimes: true,
   flock: true,
+  flockWait: true,
   funlock: true,
   readlink: true,
   rename: true,

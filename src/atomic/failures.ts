@@ -11,7 +11,7 @@ import {
   UnsupportedError,
 } from "../base/errors.ts";
 import { tempClassOf } from "../scratch/temp_names.ts";
-import { isAbort } from "./abort.ts";
+import { isAbort } from "../base/abort.ts";
 import { Overtaken } from "./write_queue.ts";
 
 /** What a failure before the commit point becomes. What must not be wrapped comes back as it is. */

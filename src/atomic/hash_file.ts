@@ -10,7 +10,7 @@ import {
   requireKnown,
   startDigest,
 } from "../hash/digest.ts";
-import { throwIfAborted } from "./abort.ts";
+import { throwIfAborted } from "../base/abort.ts";
 import { openInput } from "./input_file.ts";
 import { readOptions, type ReadVerifiedOptions } from "./read_verified.ts";
 import { type StreamData, streamSource } from "./stream_source.ts";

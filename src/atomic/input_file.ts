@@ -5,8 +5,8 @@ import { isRegular } from "../base/file_types.ts";
 import type { FileStat } from "../base/fs_adapter.ts";
 import type { Begun, OpenFile, StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
-import { closeQuietly } from "./directories.ts";
-import { throwIfAborted } from "./abort.ts";
+import { closeQuietly } from "../base/directories.ts";
+import { throwIfAborted } from "../base/abort.ts";
 import type { SiblingSink, Sink } from "./temp_sibling.ts";
 
 /** An open input. */

@@ -5,7 +5,7 @@
 
 import type { FsAdapter } from "../base/fs_adapter.ts";
 import { MisuseError, UnsupportedError } from "../base/errors.ts";
-import { requireSignal } from "./abort.ts";
+import { requireSignal } from "../base/abort.ts";
 import { nameOf } from "../base/paths.ts";
 import {
   type Digest,

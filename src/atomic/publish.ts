@@ -21,10 +21,15 @@ import { pathKey } from "../base/paths.ts";
 import type { OpenFile, StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
 import { type DigestStream, startDigest, verifyDigest } from "../hash/digest.ts";
-import { throwIfAborted } from "./abort.ts";
+import { throwIfAborted } from "../base/abort.ts";
 import { commit } from "./commit.ts";
 import { type Destination, findDestination, refused } from "./destination.ts";
-import { closeQuietly, fsyncDirIfPossible, syncMadeDirs, tooManyUndurable } from "./directories.ts";
+import {
+  closeQuietly,
+  fsyncDirIfPossible,
+  syncMadeDirs,
+  tooManyUndurable,
+} from "../base/directories.ts";
 import { cannotSyncDirectory, durabilityUnknown, notPublished } from "./failures.ts";
 import { setMetadata } from "./metadata.ts";
 import type { Durability, ResolvedOptions } from "./options.ts";

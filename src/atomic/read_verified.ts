@@ -14,7 +14,7 @@ import {
   type WantedHash,
   wantedHash,
 } from "../hash/digest.ts";
-import { requireSignal, throwIfAborted } from "./abort.ts";
+import { requireSignal, throwIfAborted } from "../base/abort.ts";
 import { readWhole } from "./input_file.ts";
 
 /** Options of {@linkcode readVerified}. */

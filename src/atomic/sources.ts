@@ -6,7 +6,7 @@
 import { MisuseError } from "../base/errors.ts";
 import { isPromiseLike, runAsync, runSync, settled, type Steps } from "../base/steps.ts";
 import type { StepFs } from "../base/step_fs.ts";
-import { orAbort, throwIfAborted } from "./abort.ts";
+import { orAbort, throwIfAborted } from "../base/abort.ts";
 import { toBytes, type WriteData } from "./data.ts";
 import { type InputFile, openInput, requireInput } from "./input_file.ts";
 import type { SiblingSink } from "./temp_sibling.ts";

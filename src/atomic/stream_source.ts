@@ -11,7 +11,7 @@ import { MisuseError, PublishError } from "../base/errors.ts";
 import { nameOf } from "../base/paths.ts";
 import type { StepFs } from "../base/step_fs.ts";
 import { runAsync, settled, type Steps } from "../base/steps.ts";
-import { isAbort, orAbort, throwIfAborted } from "./abort.ts";
+import { isAbort, orAbort, throwIfAborted } from "../base/abort.ts";
 import { toBytes } from "./data.ts";
 import type { OpenSource, Source } from "./sources.ts";
 import type { Sink } from "./temp_sibling.ts";

@@ -9,8 +9,8 @@ import { CrashSafeError } from "../base/errors.ts";
 import { failedWith, type OpenFile, type StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
 import type { DigestStream } from "../hash/digest.ts";
-import { tempName } from "../scratch/temp_names.ts";
-import { makeDirs } from "./directories.ts";
+import { type TempClass, tempName } from "../scratch/temp_names.ts";
+import { makeDirs } from "../base/directories.ts";
 
 /** A temporary file that is open for writing. */
 export interface TempSibling extends OpenFile {
@@ -26,7 +26,11 @@ export interface SiblingOptions {
   readonly createParents: boolean;
 }
 
-/** Makes the temporary sibling of `target`. */
+/**
+ * Makes the temporary sibling of `target`. Where a lock costs microseconds, the file is locked from its first moment until after its
+ * commit, and its name says so (class l): whoever gets that lock has proof that the writer is dead. Between the open and the lock a sweep
+ * may have taken it for a dead one's: then the lock is refused, or the file has no name any more, and another name is tried.
+ */
 export function* createSibling(
   fs: StepFs,
   target: string,
@@ -34,19 +38,29 @@ export function* createSibling(
 ): Steps<TempSibling> {
   const dir = dirname(target);
   const prefix = dir.endsWith("/") ? dir : `${dir}/`;
+  let tempClass: TempClass = locksAreQuick(fs) ? "l" : "u";
   for (let attempt = 1;; attempt++) {
-    const path = prefix + tempName(basename(target), "u", fs.adapter.process.random);
+    const path = prefix + tempName(basename(target), tempClass, fs.adapter.process.random);
     try {
       const file = yield* fs.open(path, {
         access: "write",
         create: "exclusive",
         noFollow: true,
         mode: options.mode,
+        lockable: tempClass === "l",
       });
-      return yield* identify(fs, file);
+      const made = yield* claim(fs, file, tempClass);
+      if (made === "no locks here") tempClass = "u";
+      else if (made !== "swept") return made;
+      if (attempt < MOST_ATTEMPTS) continue;
+      throw new CrashSafeError(
+        `Cannot make a temporary file in "${dir}": ${MOST_ATTEMPTS} were swept away`,
+        { code: "ESTALE", operation: "open", path },
+      );
     } catch (cause) {
       if (attempt === MOST_ATTEMPTS) throw cause;
-      if (failedWith(cause, "EEXIST")) continue;
+      // ESTALE: swept between the two opens of a runtime that needs two.
+      if (failedWith(cause, "EEXIST", "ESTALE")) continue;
       if (!(options.createParents && failedWith(cause, "ENOENT"))) throw cause;
     }
     try {
@@ -146,11 +160,34 @@ export class SiblingSink implements Sink {
 const MOST_ATTEMPTS = 16;
 const REPORT_EVERY_MS = 40;
 
-function* identify(fs: StepFs, file: OpenFile): Steps<TempSibling> {
-  try {
-    return { ...file, made: yield* fs.fstat(file) };
-  } catch (cause) {
-    yield* discardSibling(fs, file);
-    throw cause;
-  }
+/** The helper program would take longer than the write. */
+function locksAreQuick({ adapter: { capabilities } }: StepFs): boolean {
+  return capabilities.flock === "native" || capabilities.flock === "ffi";
 }
+
+/** Locks a fresh file of class l, and learns which inode it is. Whatever is no use is gone afterwards. */
+function* claim(
+  fs: StepFs,
+  file: OpenFile,
+  tempClass: TempClass,
+): Steps<TempSibling | "swept" | "no locks here"> {
+  let outcome: "swept" | "no locks here" = "swept";
+  try {
+    if (tempClass === "u" || (yield* fs.flock(file, "exclusive"))) {
+      const made = yield* fs.fstat(file);
+      // Nobody but a sweep knows the name, and a sweep unlinks.
+      if (made.nlink > 0) return { ...file, made };
+    }
+  } catch (cause) {
+    if (!failedWith(cause, ...NO_LOCKS)) {
+      yield* discardSibling(fs, file);
+      throw cause;
+    }
+    outcome = "no locks here";
+  }
+  yield* discardSibling(fs, file);
+  return outcome;
+}
+
+/** What flock(2) answers on a file system that has no locks. */
+const NO_LOCKS = ["ENOLCK", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL"] as const;

@@ -13,7 +13,7 @@
 import type { ProcessState, WriteTicket } from "../base/process_state.ts";
 import type { StepFs } from "../base/step_fs.ts";
 import { settled, type Steps } from "../base/steps.ts";
-import { throwIfAborted } from "./abort.ts";
+import { throwIfAborted } from "../base/abort.ts";
 import type { Durability } from "./options.ts";
 import type { Receipt } from "./receipt.ts";
 

@@ -111,6 +111,34 @@ export class DurabilityUnknownError extends CrashSafeError {
   }
 }
 
+/** The lock is held by somebody else, and was not released in the time given. Nothing is held, nothing changed. */
+export class LockHeldError extends CrashSafeError {
+  /** The class, for logs. */
+  override readonly name: string = "LockHeldError";
+  /** How often the lock was tried. */
+  readonly attempts: number;
+  /** How long was waited, in milliseconds. */
+  readonly waitedMs: number;
+  /** What the lock file says about its holder: for people, written by anybody. */
+  readonly holder?: string;
+
+  /** Made by this package; exported for `instanceof`. */
+  constructor(
+    message: string,
+    details: ErrorDetails,
+    wait: {
+      readonly attempts: number;
+      readonly waitedMs: number;
+      readonly holder?: string | undefined;
+    },
+  ) {
+    super(message, details);
+    this.attempts = wait.attempts;
+    this.waitedMs = wait.waitedMs;
+    if (wait.holder !== undefined) this.holder = wait.holder;
+  }
+}
+
 /** Something that was asked for cannot be done here. Thrown before any effect. */
 export class UnsupportedError extends CrashSafeError {
   /** The class, for logs. */

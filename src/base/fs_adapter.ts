@@ -96,6 +96,13 @@ export interface FsOps {
   futimes(handle: FsHandle, mtimeNs: bigint): MaybePromise<void>;
   /** flock(2) without waiting: `false` when somebody else holds it. */
   flock(handle: FsHandle, kind: LockKind): MaybePromise<boolean>;
+  /**
+   * Waits until the lock is had, and answers true; false when the signal came first. Only asynchronous operations have it,
+   * and only where each try is dear (the flock(1) program): elsewhere waiting is a loop of {@linkcode flock}.
+   */
+  readonly flockWait?:
+    | ((handle: FsHandle, kind: LockKind, signal: AbortSignal) => PromiseLike<boolean>)
+    | undefined;
   /** Gives the lock of {@linkcode flock} back. */
   funlock(handle: FsHandle): MaybePromise<void>;
   /** readlink(2). */
@@ -123,7 +130,9 @@ export interface FsOps {
 
 /** {@linkcode FsOps} whose every method answers at once. */
 export type SyncFsOps = {
-  readonly [K in keyof FsOps]: (...args: Parameters<FsOps[K]>) => Awaited<ReturnType<FsOps[K]>>;
+  readonly [K in Exclude<keyof FsOps, "flockWait">]: (
+    ...args: Parameters<FsOps[K]>
+  ) => Awaited<ReturnType<FsOps[K]>>;
 };
 
 /** The units in which a modification time can be exact, finest first. */

@@ -1,6 +1,6 @@
 /**
  * What all copies of this package in one realm share: one writer queue, one list of directories that
- * are not durable yet. A simulated process of the testing kit has a realm of its own. It is plain data in a slot of globalThis, so that two copies (a bundled
+ * are not durable yet, one table of locks. A simulated process of the testing kit has a realm of its own. It is plain data in a slot of globalThis, so that two copies (a bundled
  * one and an installed one, say) of the same state version understand each other. Made at first use:
  * importing the package makes nothing.
  */
@@ -21,12 +21,43 @@ export interface WriteTicket {
   wake: (() => void) | undefined;
 }
 
+/** Somebody of this realm who waits for a lock. */
+export interface LockTicket {
+  readonly shared: boolean;
+  /** Whose handles it understands: a lock is handed over only within one adapter. */
+  readonly adapter: object;
+  /** The open and locked file that a local holder handed over instead of unlocking it. */
+  given: object | undefined;
+  /** Called when the turn has come, or a local holder has released. */
+  wake: (() => void) | undefined;
+}
+
+/** What this realm has and wants of one lock file. */
+export interface LockQueue {
+  /** Those who wait, in call order; the first tries. */
+  readonly tickets: LockTicket[];
+  /** Exclusive holders, 0 or 1. */
+  exclusive: number;
+  /** Shared holders. */
+  shared: number;
+  /** Hand-overs in a row without letting another process in. */
+  handovers: number;
+  /** When the row began, on the process's clock. */
+  since: number;
+  /** The row has ended: the next waiter lets other processes try first. */
+  othersFirst: boolean;
+}
+
 /** The shared slot. */
 export interface ProcessState {
   /** Tickets by path, in call order; the first has the turn. */
   readonly writers: Map<string, WriteTicket[]>;
   /** Directories made by this realm whose own name is not durable yet, each with a mark of its making. */
   readonly undurableDirs: Map<string, number>;
+  /** Locks of this realm by path: who holds them and who waits. */
+  readonly locks: Map<string, LockQueue>;
+  /** How often this realm holds each inode, to tell a deadlock from a wait. */
+  readonly lockedInodes: Map<string, { exclusive: number; shared: number }>;
   /** The next mark for {@linkcode undurableDirs}. */
   nextMark: number;
 }
@@ -36,5 +67,11 @@ const SLOT = Symbol.for("@crashsafe/fs/state/1");
 /** The shared state of the realm that a process belongs to. */
 export function processState(hooks: ProcessHooks): ProcessState {
   const holder = (hooks.realm ?? globalThis) as { [SLOT]?: ProcessState };
-  return holder[SLOT] ??= { writers: new Map(), undurableDirs: new Map(), nextMark: 1 };
+  return holder[SLOT] ??= {
+    writers: new Map(),
+    undurableDirs: new Map(),
+    locks: new Map(),
+    lockedInodes: new Map(),
+    nextMark: 1,
+  };
 }

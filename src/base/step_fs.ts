@@ -10,6 +10,7 @@ import type {
   FsAdapter,
   FsHandle,
   FsOps,
+  LockKind,
   MaybePromise,
   OpenOptions,
 } from "./fs_adapter.ts";
@@ -104,6 +105,41 @@ export class StepFs {
 
   futimes(file: OpenFile, mtimeNs: bigint): Steps<void> {
     return this.#step("futimes", file.path, () => this.#ops.futimes(file.handle, mtimeNs));
+  }
+
+  flock(file: OpenFile, kind: LockKind): Steps<boolean> {
+    return this.#step("flock", file.path, () => this.#ops.flock(file.handle, kind));
+  }
+
+  funlock(file: OpenFile): Steps<void> {
+    return this.#step("funlock", file.path, () => this.#ops.funlock(file.handle));
+  }
+
+  /** Waits for a lock where that is one operation; undefined where it takes a loop. */
+  flockWait(
+    file: OpenFile,
+    kind: LockKind,
+    signal: AbortSignal,
+  ): Steps<boolean> | undefined {
+    const { flockWait } = this.#ops;
+    if (flockWait === undefined) return undefined;
+    return this.#step("flock", file.path, () => flockWait(file.handle, kind, signal));
+  }
+
+  /** A write at a place, for what is not worth a loop. */
+  writeAt(file: OpenFile, bytes: Uint8Array, position: number): Steps<number> {
+    return this.#step("write", file.path, () => this.#ops.write(file.handle, bytes, position));
+  }
+
+  /** A read at a place. */
+  readAt(file: OpenFile, buffer: Uint8Array, position: number): Steps<number> {
+    return this.#step("read", file.path, () => this.#ops.read(file.handle, buffer, position));
+  }
+
+  /** Milliseconds on the clock of the process. */
+  now(): number {
+    const { process } = this.adapter;
+    return process.now === undefined ? performance.now() : process.now();
   }
 
   clone(from: OpenFile, to: OpenFile): Steps<boolean> {
@@ -212,6 +248,8 @@ const VERBS: Readonly<Record<string, string>> = {
   futimes: "set the time of",
   readlink: "follow the link",
   readdir: "list",
+  flock: "lock",
+  funlock: "unlock",
 };
 
 /** Whether a step failed with one of these codes. */

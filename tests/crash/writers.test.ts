@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { atomicWrite, type FsAdapter } from "@crashsafe/fs";
 import type { ProcessBody, ScheduleState } from "@crashsafe/fs/testing";
 import { exhaustive, holds, scheduled } from "../support/explored.ts";
-import { sweepTemps, TEMP_NAME } from "../support/sweep.ts";
+import { sweepDead, sweepTemps, TEMP_NAME } from "../support/sweep.ts";
 
 const MEMORY = { pageBytes: 32 };
 
@@ -143,5 +143,27 @@ describe("writers of one path", () => {
     }, { memory: MEMORY });
     holds(report);
     assert.ok(report.complete && report.images > 200);
+  });
+
+  test("are never harmed by sweeps that run at the same time, and what a killed one left is swept", async () => {
+    const report = await scheduled({
+      processes: {
+        a: writer("A"),
+        one: (fs) => sweepDead(fs, "/"),
+        two: (fs) => sweepDead(fs, "/"),
+      },
+      check(state) {
+        const broken = whole(["A"])(state);
+        if (broken !== undefined) return broken;
+        return state.kind === "end" && state.processes["a"]?.outcome === "resolved" &&
+            contentOf(state) !== "A"
+          ? "I6: the sweep took a live file"
+          : undefined;
+      },
+      kills: exhaustive ? 1 : 0,
+      recover: (adapter) => sweepDead(adapter, "/"),
+    }, { memory: MEMORY });
+    holds(report);
+    assert.ok(report.complete && report.states > 500);
   });
 });

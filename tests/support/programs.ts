@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { runtime } from "./runtime.ts";
+import { type Runtime, runtime } from "./runtime.ts";
 
 /** How a child ended, and what it said. */
 export interface Outcome {
@@ -18,6 +18,8 @@ export interface ProgramOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string | Uint8Array;
+  /** Another runtime than that of this test; found on the PATH. */
+  readonly on?: Runtime;
   /** Instead of everything: the flags of a Deno or Node with permissions. */
   readonly permissions?: readonly string[];
 }
@@ -39,14 +41,15 @@ export function projectFile(path: string): string {
 export function startProgram(path: string, options: ProgramOptions = {}): Running {
   const file = projectFile(path);
   const installed = file.endsWith(".js");
+  const on = options.on ?? runtime;
   const flags = {
     deno: ["run", "--no-prompt", ...(installed ? ["--node-modules-dir=manual"] : []), "--no-check"],
     bun: ["run"],
     node: [],
-  }[runtime];
-  const permissions = options.permissions ?? (runtime === "deno" ? ["-A"] : []);
+  }[on];
+  const permissions = options.permissions ?? (on === "deno" ? ["-A"] : []);
   const child = spawn(
-    process.execPath,
+    on === runtime ? process.execPath : on,
     [...flags, ...permissions, file, ...(options.args ?? [])],
     {
       cwd: options.cwd,
@@ -66,6 +69,19 @@ export function startProgram(path: string, options: ProgramOptions = {}): Runnin
     child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
   return { child, outcome };
+}
+
+/** The runtimes on which programs of the project can be started here. */
+export function runtimesHere(): readonly Runtime[] {
+  const typescript = projectFile("tests/support/programs").endsWith(".ts");
+  return (["deno", "bun", "node"] as const).filter((name) => {
+    if (name === runtime) return true;
+    const { status, stdout } = spawnSync(name, ["--version"], { encoding: "utf8" });
+    // Node runs TypeScript from 22.18 on.
+    const [major = 0, minor = 0] = (/v(\d+)\.(\d+)/.exec(stdout)?.slice(1) ?? []).map(Number);
+    const plain = name === "node" && typescript && (major < 22 || (major === 22 && minor < 18));
+    return status === 0 && !plain;
+  });
 }
 
 /** Runs a program of the project to its end. */

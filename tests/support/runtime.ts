@@ -1,8 +1,11 @@
 import process from "node:process";
 import { test } from "node:test";
 
+/** What this package runs on. */
+export type Runtime = "deno" | "bun" | "node";
+
 /** The runtime that runs this test. */
-export const runtime: "deno" | "bun" | "node" = "Deno" in globalThis
+export const runtime: Runtime = "Deno" in globalThis
   ? "deno"
   : "Bun" in globalThis
   ? "bun"

@@ -120,7 +120,7 @@ describe("the story of FaultFs", () => {
   test("numbers what happened and ends in a line that brings the same faults back", () =>
     withTempDir((dir) => {
       const rules: readonly FaultRule[] = [
-        { kinds: ["write"], path: /\.cs1u$/i, nth: 2, errno: "EDQUOT" },
+        { kinds: ["write"], path: /\.cs1[LU]$/i, nth: 2, errno: "EDQUOT" },
         { kinds: ["write"], short: 1 },
       ];
       let replay = "";
@@ -131,7 +131,8 @@ describe("the story of FaultFs", () => {
         return fs.log.map(({ kind, outcome }) => `${kind}: ${outcome}`);
       });
       assert.deepEqual(outcomes[0], outcomes[1]);
-      assert.deepEqual(outcomes[0]?.slice(3, 5), ["write: short 1", "write: EDQUOT"]);
+      const writes = outcomes[0]?.filter((line) => line.startsWith("write"));
+      assert.deepEqual(writes, ["write: short 1", "write: EDQUOT"]);
       assert.deepEqual(parseFaults(replay), rules);
     }));
 

@@ -8,9 +8,9 @@
  */
 
 import { dirname } from "node:path";
-import { pathKey } from "../base/paths.ts";
-import { failedWith, type OpenFile, type StepFs } from "../base/step_fs.ts";
-import type { Steps } from "../base/steps.ts";
+import { pathKey } from "./paths.ts";
+import { failedWith, type OpenFile, type StepFs } from "./step_fs.ts";
+import type { Steps } from "./steps.ts";
 
 /** Makes a directory and what is missing above it. One that appears meanwhile is as good. */
 export function* makeDirs(fs: StepFs, dir: string): Steps<void> {

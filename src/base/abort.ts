@@ -1,7 +1,7 @@
 /** Ending a call by its AbortSignal: always with the reason itself. */
 
-import { MisuseError } from "../base/errors.ts";
-import { nameOf } from "../base/paths.ts";
+import { MisuseError } from "./errors.ts";
+import { nameOf } from "./paths.ts";
 
 /** Throws a TypeError for what is no signal. */
 export function requireSignal(signal: AbortSignal | undefined): void {
