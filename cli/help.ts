@@ -5,6 +5,9 @@ export const HELP: string = `Usage: crashsafe COMMAND [OPTION]... [ARGUMENT]...
   crashsafe copy SOURCE TARGET  publish a copy of SOURCE; into TARGET if it is a directory
   crashsafe hash [FILE]...      print digests as xxhsum -H2, sha256sum, sha512sum or b3sum do
   crashsafe hash --check FILE   verify files against such a list
+  crashsafe lock PATH -- COMMAND [ARGUMENT]...
+                                run COMMAND while the file PATH is locked (flock(2), as flock(1) does)
+  crashsafe doctor              tell what works on this runtime
 
 Options of write and copy:
   --hash DIGEST        publish only bytes with this digest (hexadecimal or sha256-...)
@@ -22,6 +25,13 @@ Options of hash:
   --algorithm NAME     xxh3-128 (default), sha256, sha512, blake3
   --check              read lists of digests and verify the files in them
 
+Options of lock:
+  --shared             together with others who lock it shared
+  --timeout SECONDS    how long to wait (default: forever)
+  --no-wait            do not wait
+  --busy STATUS        exit status when somebody else holds it (default: 75)
+
+  --json (doctor)      one line of JSON
   --help, --version; -- ends the options
 
 Exit status:
@@ -31,5 +41,7 @@ Exit status:
   3  published, but it may not survive a power cut
   4  the digest does not match: nothing was published
   5  TARGET exists and --no-clobber was given
+  lock: that of COMMAND, 128 and the number of the signal that ended it, 126 or 127 if it cannot be run,
+  75 (or --busy) if somebody else holds the lock
 
 A write that is killed leaves TARGET as it was, and one file .NAME.*.cs1l beside it.`;

@@ -10,8 +10,10 @@
 import process from "node:process";
 import { copy } from "./copy.ts";
 import { exitCodeOf, report, UsageError } from "./failures.ts";
+import { doctor } from "./doctor.ts";
 import { hash } from "./hash.ts";
 import { HELP } from "./help.ts";
+import { lock } from "./lock.ts";
 import { say, watchOutput } from "./output.ts";
 import { VERSION } from "./version.ts";
 import { write } from "./write.ts";
@@ -20,6 +22,8 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<num
   write,
   copy,
   hash,
+  lock,
+  doctor,
 };
 
 async function main(args: readonly string[]): Promise<number> {

@@ -18,6 +18,8 @@ import {
   runProgram,
   startProgram,
 } from "../support/programs.ts";
+import { FileLock, systemAdapter } from "@crashsafe/fs";
+import { MemoryFs } from "@crashsafe/fs/testing";
 import { skip, type Skippable } from "../support/root.ts";
 import { runtime } from "../support/runtime.ts";
 import { withTempDir } from "../support/temp_dir.ts";
@@ -275,3 +277,93 @@ test("the README has the help as it is", async () => {
   const { stdout } = await runProgram("cli/main", { args: ["--help"] });
   assert.ok(readFileSync(readme, "utf8").includes(`\`\`\`text\n${stdout}\`\`\`\n`));
 });
+
+describe("crashsafe lock", () => {
+  const everything = (): ProgramOptions => runtime === "deno" ? { permissions: ["-A"] } : {};
+
+  test("runs a command while it holds the lock, and passes its status on", () =>
+    withTempDir(async (dir) => {
+      const script = `flock -n ${dir}/l true; echo "inside $?"; exit 7`;
+      const { code, stdout, stderr } = await crashsafe(
+        dir,
+        ["lock", "l", "--", "sh", "-c", script],
+        everything(),
+      );
+      assert.deepEqual([code, stdout, stderr], [7, "inside 1\n", ""]);
+      FileLock.acquireSync(`${dir}/l`).releaseSync();
+      const killed = await crashsafe(
+        dir,
+        ["lock", "l", "--", "sh", "-c", "kill -9 $$"],
+        everything(),
+      );
+      assert.equal(killed.code, 137);
+      const missing = await crashsafe(dir, ["lock", "l", "--", "./none"], everything());
+      assert.equal(missing.code, 127);
+    }));
+
+  test("ends with 75 or --busy when somebody else holds it, after the time given", () =>
+    withTempDir(async (dir) => {
+      const lock = FileLock.acquireSync(`${dir}/l`, { shared: true });
+      const busy = async (...options: string[]): Promise<number | null> => {
+        const { code, stderr } = await crashsafe(
+          dir,
+          ["lock", ...options, "l", "--", "echo", "no"],
+          everything(),
+        );
+        assert.match(stderr, /^(crashsafe: Cannot lock .*: somebody else holds it, waited .*\n)?$/);
+        return code;
+      };
+      assert.equal(await busy("--no-wait"), 75);
+      assert.equal(await busy("--timeout", "0.05", "--busy", "9"), 9);
+      assert.equal(await busy("--shared"), 0);
+      lock.releaseSync();
+    }));
+
+  test("forwards signals to the command", () =>
+    withTempDir(async (dir) => {
+      const script = 'trap "echo got it; exit 3" TERM; echo ready; while :; do sleep 0.01; done';
+      const { child, outcome } = startProgram("cli/main", {
+        cwd: dir,
+        args: ["lock", "l", "--", "sh", "-c", script],
+        ...everything(),
+      });
+      await once(child.stdout as NodeJS.ReadableStream, "data");
+      child.kill("SIGTERM");
+      const { code, stdout } = await outcome;
+      assert.deepEqual([code, stdout], [3, "ready\ngot it\n"]);
+      FileLock.acquireSync(`${dir}/l`).releaseSync();
+    }));
+
+  test("says what is wrong with its command line, and locks nothing", () =>
+    withTempDir(async (dir) => {
+      const wrong = [
+        ["l"],
+        ["l", "--"],
+        ["--", "true"],
+        ["l", "m", "--", "true"],
+        ["--timeout", "x", "l", "--", "true"],
+        ["--no-wait", "--timeout", "1", "l", "--", "true"],
+        ["--busy", "256", "l", "--", "true"],
+      ];
+      for (const args of wrong) {
+        assert.equal(
+          (await crashsafe(dir, ["lock", ...args], everything())).code,
+          2,
+          args.join(" "),
+        );
+      }
+      assert.deepEqual(readdirSync(dir), []);
+    }));
+});
+
+test("crashsafe doctor tells every capability, for people and as JSON", () =>
+  withTempDir(async (dir) => {
+    const { stdout, code } = await crashsafe(dir, ["doctor"]);
+    assert.equal(code, 0);
+    assert.match(stdout, new RegExp(`^crashsafe \\d.* on ${runtime} \\d`));
+    const facts = JSON.parse((await crashsafe(dir, ["doctor", "--json"])).stdout);
+    for (const name of Object.keys(new MemoryFs().capabilities)) assert.ok(name in facts, name);
+    const shown = /locks, flock\(2\) +(\w+)/.exec(stdout)?.[1];
+    assert.equal(shown, facts.flock);
+    assert.equal(facts.flock, systemAdapter().capabilities.flock);
+  }));

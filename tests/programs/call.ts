@@ -1,6 +1,12 @@
 // Runs one scenario by name, for tests that need a process of their own. Prints JSON.
 
-import { AtomicFile, atomicWrite, atomicWriteSync, readVerifiedSync } from "@crashsafe/fs";
+import {
+  AtomicFile,
+  atomicWrite,
+  atomicWriteSync,
+  FileLock,
+  readVerifiedSync,
+} from "@crashsafe/fs";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import process from "node:process";
 
@@ -50,6 +56,17 @@ const scenarios: Record<string, () => unknown> = {
     process.setuid?.(65534);
     const receipt = atomicWriteSync(`${dir}/a`, "new");
     return { lost: receipt.lost, mode: receipt.mode, content: readFileSync(`${dir}/a`, "utf8") };
+  },
+  "lock a file of somebody else": () => {
+    process.setgid?.(65534);
+    process.setuid?.(65534);
+    const lock = FileLock.tryAcquireSync(`${dir}/lock`, { holder: "nobody" });
+    try {
+      FileLock.tryAcquireSync(`${dir}/missing`);
+    } catch (error) {
+      return [lock === null ? "busy" : "held", codeOf(error)];
+    }
+    return "made a file without the right to";
   },
   "claim": async () => {
     try {
