@@ -14,11 +14,13 @@ import { benchLarge } from "../bench/suites/large.mjs";
 import { benchLocks } from "../bench/suites/locks.mjs";
 import { benchReplaces } from "../bench/suites/replaces.mjs";
 import { benchStart } from "../bench/suites/start.mjs";
+import { benchWaiting } from "../bench/suites/waiting.mjs";
 import { buildNpm } from "./build_npm.mjs";
 
 const SUITES = {
   replaces: benchReplaces,
   locks: benchLocks,
+  waiting: benchWaiting,
   large: benchLarge,
   start: benchStart,
   hashing: benchHashing,

@@ -138,8 +138,7 @@ export class StepFs {
 
   /** Milliseconds on the clock of the process. */
   now(): number {
-    const { process } = this.adapter;
-    return process.now === undefined ? performance.now() : process.now();
+    return this.adapter.process.now?.() ?? performance.now();
   }
 
   clone(from: OpenFile, to: OpenFile): Steps<boolean> {

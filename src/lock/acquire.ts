@@ -5,7 +5,7 @@
  *    2. flock(2) without waiting
  *    3. the handle's inode still has a name, and it is this path's; else close, and 1 again
  *
- * Waiting is polling 2, from 1 ms on up to 8 ms with jitter; a file that was replaced meanwhile is noticed once a second.
+ * Waiting is polling 2, from 1 ms on up to 8 ms with jitter (after half a second less and less often, up to 40 ms); a file that was replaced meanwhile is noticed once a second.
  * (A blocking flock(2) could not be cancelled, and would take a thread.) Waiters of one realm queue, and an exclusive lock goes from
  * one to the next still locked (lock_queue.ts). The kernel frees the lock when the process dies.
  */
@@ -297,9 +297,11 @@ class Wait {
     if (this.over) throw this.failure(path, "LockHeld", holder);
   }
 
-  /** 1, 2, 4, 8, 8 … ms, times 0.5 to 1: several waiters do not try in step. */
+  /** 1, 2, 4, 8, 8 … ms, for long waits up to 40, times 0.5 to 1: several waiters do not try in step. */
   pause(): number {
-    const ms = Math.min(2 ** this.#pauses++, LONGEST_PAUSE_MS);
+    const waitedMs = this.#fs.now() - this.#since;
+    const longest = Math.min(Math.max(LONGEST_PAUSE_MS, waitedMs / 64), LONGEST_LATE_PAUSE_MS);
+    const ms = Math.min(2 ** this.#pauses++, longest);
     return Math.min(ms * (0.5 + this.#chance() / 2), Math.max(this.leftMs, SHORTEST_PAUSE_MS));
   }
 
@@ -333,6 +335,8 @@ class Wait {
 
 /** Who waits sees a free lock this soon. */
 const LONGEST_PAUSE_MS = 8;
+/** After some seconds of waiting: a try costs 0.1 to 0.3 ms of a core, most of it for waking up. */
+const LONGEST_LATE_PAUSE_MS = 40;
 const SHORTEST_PAUSE_MS = 0.1;
 /** How often a waiter looks whether its file is still the one at the path. */
 const LOOK_EVERY_MS = 1000;

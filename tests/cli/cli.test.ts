@@ -2,6 +2,7 @@ import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import {
   existsSync,
@@ -328,7 +329,8 @@ describe("crashsafe lock", () => {
         ...everything(),
       });
       await once(child.stdout as NodeJS.ReadableStream, "data");
-      child.kill("SIGTERM");
+      // Not child.kill(): Deno then takes the signal for what ended the child.
+      process.kill(child.pid as number, "SIGTERM");
       const { code, stdout } = await outcome;
       assert.deepEqual([code, stdout], [3, "ready\ngot it\n"]);
       FileLock.acquireSync(`${dir}/l`).releaseSync();

@@ -1,5 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -7,6 +8,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
 import { runProgram, startProgram } from "../support/programs.ts";
+import { command, skip } from "../support/root.ts";
 import { runtime } from "../support/runtime.ts";
 import { withTempDir } from "../support/temp_dir.ts";
 
@@ -101,4 +103,26 @@ if (runtime !== "node") {
         await outcome;
       }
     }));
+}
+
+test("the example of a shared counter counts together with a shell script", (t) =>
+  withTempDir(async (dir) => {
+    if (!command("flock", ["--version"])) return skip(t, "flock(1) is not installed");
+    const file = `${dir}/counter`;
+    const script = `for i in 1 2 3 4 5; do
+      flock "$1.lock" sh -c 'n=$(cat "$1" 2>/dev/null || echo 0); echo $((n + 1)) > "$1"' sh "$1"
+    done`;
+    const shell = startForeignScript(script, file);
+    const runs = Array.from(
+      { length: 5 },
+      () => runProgram("examples/shared_counter", { args: [file] }),
+    );
+    for (const { stderr } of await Promise.all(runs)) assert.equal(stderr, "");
+    assert.equal(await shell, 0);
+    assert.equal(readFileSync(file, "utf8"), "10\n");
+  }));
+
+function startForeignScript(script: string, file: string): Promise<number | null> {
+  const child = spawn("sh", ["-c", script, "sh", file], { stdio: "inherit" });
+  return new Promise((resolve) => child.on("close", resolve));
 }
