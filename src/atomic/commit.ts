@@ -8,6 +8,7 @@ import { sameInode } from "../base/file_types.ts";
 import { failedWith, type StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
 import { durabilityUnknown } from "./failures.ts";
+import { forgetTemp } from "../scratch/registry.ts";
 import type { TempSibling } from "./temp_sibling.ts";
 import type { Turn } from "./write_queue.ts";
 
@@ -19,11 +20,16 @@ export function* commit(
   existing: "replace" | "fail",
   turn: Turn,
 ): Steps<string | undefined> {
+  /** In the tick of the commit: nobody cleans up a published file. */
+  const learn = (): void => {
+    if (existing === "replace") forgetTemp(fs, temp.entry);
+    turn.committed();
+  };
   for (let attempt = 1;; attempt++) {
     turn.assertCurrent();
     try {
-      if (existing === "fail") yield* fs.commitLink(temp.path, path, turn.committed);
-      else yield* fs.commitRename(temp.path, path, turn.committed);
+      if (existing === "fail") yield* fs.commitLink(temp.path, path, learn);
+      else yield* fs.commitRename(temp.path, path, learn);
     } catch (cause) {
       const passes = failedWith(cause, ...fs.adapter.transientRenameErrors);
       if (passes && attempt < MOST_ATTEMPTS) {
@@ -32,7 +38,7 @@ export function* commit(
         continue;
       }
       yield* requireCommitted(fs, temp, path, cause);
-      turn.committed();
+      learn();
     }
     return existing === "fail" ? yield* dropFirstName(fs, temp) : undefined;
   }
@@ -67,6 +73,7 @@ function* requireCommitted(
 function* dropFirstName(fs: StepFs, temp: TempSibling): Steps<string | undefined> {
   try {
     yield* fs.unlink(temp.path);
+    forgetTemp(fs, temp.entry);
     return undefined;
   } catch {
     // The receipt tells: the file is published and has a second name.

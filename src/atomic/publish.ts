@@ -14,25 +14,17 @@
  * crash after 7 leaves the new file, and before the end of 8 perhaps the old one, whole.
  */
 
-import { dirname } from "node:path";
 import { UnsupportedError } from "../base/errors.ts";
 import { permissions } from "../base/file_types.ts";
 import { pathKey } from "../base/paths.ts";
-import type { OpenFile, StepFs } from "../base/step_fs.ts";
+import type { StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
 import { type DigestStream, startDigest, verifyDigest } from "../hash/digest.ts";
 import { throwIfAborted } from "../base/abort.ts";
-import { commit } from "./commit.ts";
+import { type Committed, commitTemp, makeNameDurable } from "./commit_temp.ts";
 import { type Destination, findDestination, refused } from "./destination.ts";
-import {
-  closeQuietly,
-  fsyncDirIfPossible,
-  syncMadeDirs,
-  tooManyUndurable,
-} from "../base/directories.ts";
-import { cannotSyncDirectory, durabilityUnknown, notPublished } from "./failures.ts";
-import { setMetadata } from "./metadata.ts";
-import type { Durability, ResolvedOptions } from "./options.ts";
+import { notPublished } from "./failures.ts";
+import type { ResolvedOptions } from "./options.ts";
 import type { Receipt } from "./receipt.ts";
 import type { OpenSource, Source } from "./sources.ts";
 import { createSibling, discardSibling, SiblingSink, type TempSibling } from "./temp_sibling.ts";
@@ -75,6 +67,7 @@ function* publishNow(fs: StepFs, job: PublishJob, turn: Turn): Steps<Receipt> {
     const temp = yield* createSibling(fs, destination.path, {
       mode: destination.old === undefined && o.mode === undefined ? 0o666 : 0o600,
       createParents: o.createParents,
+      inUse: true,
     });
     return yield* fillAndCommit(fs, job, turn, { destination, temp, source, hash });
   } catch (cause) {
@@ -98,9 +91,7 @@ function* fillAndCommit(
   turn: Turn,
   { destination: { path, old }, temp, source, hash }: Draft,
 ): Steps<Receipt> {
-  let dir: OpenFile | undefined;
-  let receipt: Receipt;
-  let leftover: string | undefined;
+  let committed: Committed;
   try {
     const report = progressReport(o, source.size);
     const sink = new SiblingSink(fs, temp, hash?.running, report);
@@ -108,26 +99,12 @@ function* fillAndCommit(
     report?.(sink.bytes);
     const hex = hash?.verified ?? hash?.running?.hex();
     if (o.hash !== undefined && hex !== undefined) verifyDigest(target, o.hash, hex, UNTOUCHED);
-    const metadata = yield* setMetadata(fs, temp, old, o);
-    if (turn.durability !== "none") yield* fs.fsync(temp);
-    const directory = yield* prepareDirectory(fs, dirname(path), turn.durability, o);
-    dir = directory.dir;
-    throwIfAborted(o.signal);
-    receipt = {
-      path,
-      bytes: sink.bytes,
-      ...(hex === undefined ? {} : { hash: hex }),
-      ...metadata,
-      durability: directory.durability,
-    };
-    leftover = yield* commit(fs, temp, path, o.existing, turn);
+    const filled = { bytes: sink.bytes, ...(hex === undefined ? {} : { hash: hex }) };
+    committed = yield* commitTemp(fs, temp, { path, old }, o, turn, filled);
   } catch (cause) {
-    const left = yield* discardSibling(fs, temp);
-    if (dir !== undefined) yield* closeQuietly(fs, dir);
-    throw notPublished(target, cause, o.signal, left);
+    throw notPublished(target, cause, o.signal, yield* discardSibling(fs, temp));
   }
-  if (leftover !== undefined) receipt = { ...receipt, leftover };
-  return yield* makeNameDurable(fs, temp, dir, receipt);
+  return yield* makeNameDurable(fs, temp, committed);
 }
 
 function progressReport(
@@ -168,58 +145,6 @@ function requireSettableMode(fs: StepFs, { path, old }: Destination, o: Resolved
     `Cannot publish "${path}": ${fs.adapter.name} does not let this process keep its mode, nothing was touched`,
     { operation: "fchmod", path },
   );
-}
-
-/** Everything about the directory that can fail before the commit. */
-function* prepareDirectory(
-  fs: StepFs,
-  path: string,
-  wanted: Durability,
-  o: ResolvedOptions,
-): Steps<{ readonly dir: OpenFile | undefined; readonly durability: Durability }> {
-  const full = wanted === "full" && fs.adapter.capabilities.fsyncDir;
-  let durable = full;
-  if (full || (tooManyUndurable(fs) && fs.adapter.capabilities.fsyncDir)) {
-    durable = (yield* syncMadeDirs(fs, path)) && full;
-  }
-  if (!full) return { dir: undefined, durability: wanted === "full" ? "file" : wanted };
-  const dir = yield* fs.openDir(path);
-  if (o.requireDurability) {
-    try {
-      durable = (yield* fsyncDirIfPossible(fs, dir)) && durable;
-      if (!durable) throw cannotSyncDirectory(path);
-    } catch (cause) {
-      yield* closeQuietly(fs, dir);
-      throw cause;
-    }
-  }
-  return { dir, durability: durable ? "full" : "file" };
-}
-
-/** After the commit: nothing here may say "not published". */
-function* makeNameDurable(
-  fs: StepFs,
-  temp: OpenFile,
-  dir: OpenFile | undefined,
-  receipt: Receipt,
-): Steps<Receipt> {
-  let failure: unknown;
-  try {
-    yield* fs.close(temp);
-  } catch (cause) {
-    failure = cause;
-  }
-  let durable = true;
-  if (dir !== undefined) {
-    try {
-      durable = yield* fsyncDirIfPossible(fs, dir);
-    } catch (cause) {
-      failure ??= cause;
-    }
-    yield* closeQuietly(fs, dir);
-  }
-  if (failure !== undefined) throw durabilityUnknown(receipt.path, failure, true);
-  return durable ? receipt : { ...receipt, durability: "file" };
 }
 
 const UNTOUCHED = "nothing was published";

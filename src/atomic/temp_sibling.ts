@@ -9,6 +9,8 @@ import { CrashSafeError } from "../base/errors.ts";
 import { failedWith, type OpenFile, type StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
 import type { DigestStream } from "../hash/digest.ts";
+import type { TempEntry } from "../base/process_state.ts";
+import { forgetTemp, identifyTemp, registerTemp } from "../scratch/registry.ts";
 import { type TempClass, tempName } from "../scratch/temp_names.ts";
 import { makeDirs } from "../base/directories.ts";
 
@@ -16,6 +18,8 @@ import { makeDirs } from "../base/directories.ts";
 export interface TempSibling extends OpenFile {
   /** As it was made: who we are, and which inode is ours. */
   readonly made: FileStat;
+  /** Its place in the registry. */
+  readonly entry: TempEntry;
 }
 
 /** What a fresh temporary file depends on. */
@@ -24,6 +28,12 @@ export interface SiblingOptions {
   readonly mode: number;
   /** Make the directory when it is missing. */
   readonly createParents: boolean;
+  /** Whether only the end of the process may remove it. */
+  readonly inUse: boolean;
+  /** Empty directories above it go with it, up to this one. */
+  readonly boundary?: string | undefined;
+  /** Also to be read. */
+  readonly access?: "write" | "read-write";
 }
 
 /**
@@ -41,15 +51,16 @@ export function* createSibling(
   let tempClass: TempClass = locksAreQuick(fs) ? "l" : "u";
   for (let attempt = 1;; attempt++) {
     const path = prefix + tempName(basename(target), tempClass, fs.adapter.process.random);
+    const entry = registerTemp(fs, path, options);
     try {
       const file = yield* fs.open(path, {
-        access: "write",
+        access: options.access ?? "write",
         create: "exclusive",
         noFollow: true,
         mode: options.mode,
         lockable: tempClass === "l",
       });
-      const made = yield* claim(fs, file, tempClass);
+      const made = yield* claim(fs, file, tempClass, entry);
       if (made === "no locks here") tempClass = "u";
       else if (made !== "swept") return made;
       if (attempt < MOST_ATTEMPTS) continue;
@@ -58,6 +69,7 @@ export function* createSibling(
         { code: "ESTALE", operation: "open", path },
       );
     } catch (cause) {
+      forgetTemp(fs, entry);
       if (attempt === MOST_ATTEMPTS) throw cause;
       // ESTALE: swept between the two opens of a runtime that needs two.
       if (failedWith(cause, "EEXIST", "ESTALE")) continue;
@@ -73,7 +85,10 @@ export function* createSibling(
 }
 
 /** Closes and unlinks. Answers the path when the file is still there, and hides no first error. */
-export function* discardSibling(fs: StepFs, temp: OpenFile): Steps<string | undefined> {
+export function* discardSibling(
+  fs: StepFs,
+  temp: OpenFile & { readonly entry: TempEntry },
+): Steps<string | undefined> {
   try {
     yield* fs.close(temp);
   } catch {
@@ -82,8 +97,10 @@ export function* discardSibling(fs: StepFs, temp: OpenFile): Steps<string | unde
   try {
     yield* fs.unlink(temp.path);
   } catch (cause) {
+    // Still registered: the end of the process tries again.
     if (!failedWith(cause, "ENOENT")) return temp.path;
   }
+  forgetTemp(fs, temp.entry);
   return undefined;
 }
 
@@ -170,22 +187,26 @@ function* claim(
   fs: StepFs,
   file: OpenFile,
   tempClass: TempClass,
+  entry: TempEntry,
 ): Steps<TempSibling | "swept" | "no locks here"> {
   let outcome: "swept" | "no locks here" = "swept";
   try {
     if (tempClass === "u" || (yield* fs.flock(file, "exclusive"))) {
       const made = yield* fs.fstat(file);
       // Nobody but a sweep knows the name, and a sweep unlinks.
-      if (made.nlink > 0) return { ...file, made };
+      if (made.nlink > 0) {
+        identifyTemp(fs, entry, made);
+        return { ...file, made, entry };
+      }
     }
   } catch (cause) {
     if (!failedWith(cause, ...NO_LOCKS)) {
-      yield* discardSibling(fs, file);
+      yield* discardSibling(fs, { ...file, entry });
       throw cause;
     }
     outcome = "no locks here";
   }
-  yield* discardSibling(fs, file);
+  yield* discardSibling(fs, { ...file, entry });
   return outcome;
 }
 

@@ -5,7 +5,7 @@
  * importing the package makes nothing.
  */
 
-import type { ProcessHooks } from "./fs_adapter.ts";
+import type { FsAdapter, ProcessHooks } from "./fs_adapter.ts";
 
 /** A place in the queue of writers of one path (rule: writers of one path take turns). */
 export interface WriteTicket {
@@ -48,6 +48,29 @@ export interface LockQueue {
   othersFirst: boolean;
 }
 
+/** A temporary file of this realm. */
+export interface TempEntry {
+  /** Never used twice. */
+  readonly id: number;
+  readonly path: string;
+  readonly adapter: FsAdapter;
+  readonly pid: number;
+  /** Empty directories above the file go with it, up to this one, which stays. */
+  readonly boundary: string | undefined;
+  /** Which file it is, as soon as it is there. */
+  inode: { readonly dev: bigint; readonly ino: bigint } | undefined;
+  /** Somebody is working with it, who would be surprised. */
+  inUse: boolean;
+}
+
+/** What a worker tells the main thread: a file that is there, or, without a path, one that is gone. */
+export interface TempNews {
+  readonly id: number;
+  readonly path?: string;
+  readonly boundary?: string | undefined;
+  readonly inode?: TempEntry["inode"];
+}
+
 /** The shared slot. */
 export interface ProcessState {
   /** Tickets by path, in call order; the first has the turn. */
@@ -58,6 +81,16 @@ export interface ProcessState {
   readonly locks: Map<string, LockQueue>;
   /** How often this realm holds each inode, to tell a deadlock from a wait. */
   readonly lockedInodes: Map<string, { exclusive: number; shared: number }>;
+  /** Temporary files by id. */
+  readonly temps: Map<number, TempEntry>;
+  /** Those of workers, by realm and id. */
+  readonly foreignTemps: Map<string, TempEntry>;
+  /** The next id for {@linkcode temps}. */
+  nextTempId: number;
+  /** In a worker: tells the main thread. */
+  announce: ((news: TempNews) => void) | undefined;
+  /** Takes the signal handlers away that were installed last. */
+  uninstall: (() => void) | undefined;
   /** The next mark for {@linkcode undurableDirs}. */
   nextMark: number;
 }
@@ -72,6 +105,11 @@ export function processState(hooks: ProcessHooks): ProcessState {
     undurableDirs: new Map(),
     locks: new Map(),
     lockedInodes: new Map(),
+    temps: new Map(),
+    foreignTemps: new Map(),
+    nextTempId: 1,
+    announce: undefined,
+    uninstall: undefined,
     nextMark: 1,
   };
 }
