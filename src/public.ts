@@ -19,6 +19,45 @@ export { FileLock } from "./lock/file_lock.ts";
 export type { HeldLock } from "./lock/held_lock.ts";
 export type { LockOptions, TryLockOptions } from "./lock/options.ts";
 export { withLock, withLockSync } from "./lock/with_lock.ts";
+export { cleanupTempFiles } from "./scratch/cleanup.ts";
+export {
+  createDirAll,
+  createDirAllSync,
+  type CreateDirOptions,
+  type CreateDirReport,
+  type CreateDirRetries,
+  creatingDirAll,
+} from "./temp/create_dir.ts";
+export {
+  type RemoveDirOptions,
+  removeEmptyParents,
+  removeEmptyParentsSync,
+  removeEmptyTree,
+  removeEmptyTreeSync,
+  removingEmptyParents,
+} from "./temp/remove_dir.ts";
+export {
+  LockedUpdate,
+  type LockedUpdateOptions,
+  LockMarker,
+  ResourceLock,
+} from "./temp/locked_update.ts";
+export { PersistError } from "./temp/persist_error.ts";
+export type { SeekFrom } from "./temp/temp_core.ts";
+export type { TempFileOptions } from "./temp/temp_options.ts";
+export {
+  ClosedTempFile,
+  createTempFile,
+  createTempFileSync,
+  markTempFileAt,
+  markTempFileAtSync,
+  type PersistOptions,
+  type RandomTempFileOptions,
+  TempFile,
+  tempFileAt,
+  tempFileAtSync,
+  WritableTempFile,
+} from "./temp/temp_file.ts";
 export { systemAdapter } from "./base/default_adapter.ts";
 export {
   CrashSafeError,

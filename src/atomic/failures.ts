@@ -83,7 +83,9 @@ function describe(failure: CrashSafeError, target: string): string {
     }; a single file mounted into a container cannot be replaced, mount its directory`;
   }
   if (code === "EXDEV" && (operation === "rename" || operation === "link")) {
-    return `${explainCode(code)} as its own directory, it may be a mount point`;
+    return dirname(path) === dirname(failure.dest ?? path)
+      ? `${explainCode(code)} as its own directory, it may be a mount point`
+      : `${explainCode(code)} as "${path}", same file system needed`;
   }
   if (operation === "check") return explainCode(code);
   if (operation === "open" && tempClassOf(basename(path)) !== undefined) {

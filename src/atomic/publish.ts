@@ -21,6 +21,7 @@ import type { StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
 import { type DigestStream, startDigest, verifyDigest } from "../hash/digest.ts";
 import { throwIfAborted } from "../base/abort.ts";
+import { makeDirs } from "../base/directories.ts";
 import { type Committed, commitTemp, makeNameDurable } from "./commit_temp.ts";
 import { type Destination, findDestination, refused } from "./destination.ts";
 import { notPublished } from "./failures.ts";
@@ -66,7 +67,7 @@ function* publishNow(fs: StepFs, job: PublishJob, turn: Turn): Steps<Receipt> {
     requireSettableMode(fs, destination, o);
     const temp = yield* createSibling(fs, destination.path, {
       mode: destination.old === undefined && o.mode === undefined ? 0o666 : 0o600,
-      createParents: o.createParents,
+      makeParents: o.createParents ? makeDirs : undefined,
       inUse: true,
     });
     return yield* fillAndCommit(fs, job, turn, { destination, temp, source, hash });

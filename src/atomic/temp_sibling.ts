@@ -12,7 +12,6 @@ import type { DigestStream } from "../hash/digest.ts";
 import type { TempEntry } from "../base/process_state.ts";
 import { forgetTemp, identifyTemp, registerTemp } from "../scratch/registry.ts";
 import { type TempClass, tempName } from "../scratch/temp_names.ts";
-import { makeDirs } from "../base/directories.ts";
 
 /** A temporary file that is open for writing. */
 export interface TempSibling extends OpenFile {
@@ -26,8 +25,8 @@ export interface TempSibling extends OpenFile {
 export interface SiblingOptions {
   /** Permission bits before the umask. */
   readonly mode: number;
-  /** Make the directory when it is missing. */
-  readonly createParents: boolean;
+  /** Makes the directory when it is missing. */
+  readonly makeParents?: ((fs: StepFs, dir: string) => Steps<unknown>) | undefined;
   /** Whether only the end of the process may remove it. */
   readonly inUse: boolean;
   /** Empty directories above it go with it, up to this one. */
@@ -73,10 +72,10 @@ export function* createSibling(
       if (attempt === MOST_ATTEMPTS) throw cause;
       // ESTALE: swept between the two opens of a runtime that needs two.
       if (failedWith(cause, "EEXIST", "ESTALE")) continue;
-      if (!(options.createParents && failedWith(cause, "ENOENT"))) throw cause;
+      if (options.makeParents === undefined || !failedWith(cause, "ENOENT")) throw cause;
     }
     try {
-      yield* makeDirs(fs, dir);
+      yield* options.makeParents(fs, dir);
     } catch (cause) {
       // A remover took a directory that we had just made; every round is another chance.
       if (!failedWith(cause, "ENOENT")) throw cause;

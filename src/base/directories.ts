@@ -21,7 +21,7 @@ export function* makeDirs(fs: StepFs, dir: string): Steps<void> {
     at = dirname(at);
   }
   for (const below of missing.reverse()) {
-    yield* remembering(fs, below);
+    yield* makeDir(fs, below);
   }
 }
 
@@ -79,7 +79,7 @@ const MOST_REMEMBERED = 10_000;
 /** Answers `false` when the directory above is missing too. */
 function* makeDirBelow(fs: StepFs, dir: string): Steps<boolean> {
   try {
-    yield* remembering(fs, dir);
+    yield* makeDir(fs, dir);
     return true;
   } catch (cause) {
     if (failedWith(cause, "ENOENT") && dirname(dir) !== dir) return false;
@@ -87,8 +87,11 @@ function* makeDirBelow(fs: StepFs, dir: string): Steps<boolean> {
   }
 }
 
-/** Remembers the directory before it exists: a durable write may slip in as soon as it does. */
-function* remembering(fs: StepFs, dir: string): Steps<void> {
+/**
+ * Makes one directory, and remembers it before it exists: a durable write may slip in as soon as it does. Answers false for a name
+ * that is taken.
+ */
+export function* makeDir(fs: StepFs, dir: string): Steps<boolean> {
   const { state } = fs;
   const key = pathKey(dir);
   const before = state.undurableDirs.get(key);
@@ -96,9 +99,10 @@ function* remembering(fs: StepFs, dir: string): Steps<void> {
   state.undurableDirs.set(key, mark);
   try {
     yield* fs.mkdir(dir, 0o777);
+    return true;
   } catch (cause) {
-    // EEXIST: made a moment ago, perhaps by another process that has not synced it. Count it as ours.
-    if (failedWith(cause, "EEXIST")) return;
+    // Made a moment ago, perhaps by another process that has not synced it. Count it as ours.
+    if (failedWith(cause, "EEXIST")) return false;
     if (state.undurableDirs.get(key) === mark) {
       if (before === undefined) state.undurableDirs.delete(key);
       else state.undurableDirs.set(key, before);

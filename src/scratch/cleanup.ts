@@ -1,6 +1,6 @@
 import { chooseAdapter } from "../base/default_adapter.ts";
 import type { FsAdapter } from "../base/fs_adapter.ts";
-import { processState } from "../base/process_state.ts";
+import { StepFs } from "../base/step_fs.ts";
 import { cleanUp } from "./registry.ts";
 
 /**
@@ -24,5 +24,5 @@ import { cleanUp } from "./registry.ts";
 export function cleanupTempFiles(
   options: { readonly adapter?: FsAdapter } = {},
 ): readonly string[] {
-  return cleanUp(processState(chooseAdapter(options.adapter).process), "idle");
+  return cleanUp(new StepFs(chooseAdapter(options.adapter), "sync").state, "idle");
 }
