@@ -12,6 +12,7 @@ import type {
   FsHandle,
   OpenOptions,
 } from "../src/base/fs_adapter.ts";
+import { denoExits } from "./exit_hooks.ts";
 import { ffiPlatform } from "./ffi_platform.ts";
 import { type LibcCalls, libcNames } from "./libc.ts";
 import { type FdHandle, nodeFsAdapter, type Platform } from "./node_fs.ts";
@@ -44,6 +45,7 @@ function denoPlatform(): Platform {
         code: "ENOTSUP",
       });
     },
+    exits: denoExits,
     stats: { stat: (path) => look(Deno.statSync, path), lstat, fstat },
     openLockable,
     closeLockable(handle) {

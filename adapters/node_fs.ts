@@ -8,6 +8,7 @@ import process from "node:process";
 import type {
   Capabilities,
   DirEntry,
+  ExitHooks,
   FileStat,
   FsAdapter,
   FsHandle,
@@ -16,6 +17,8 @@ import type {
   OpenOptions,
   SyncFsOps,
 } from "../src/base/fs_adapter.ts";
+
+import { nodeExits } from "./exit_hooks.ts";
 
 /** What an adapter of node:fs hands out. */
 export interface FdHandle {
@@ -36,6 +39,8 @@ export interface Platform {
     kind: LockKind,
     signal: AbortSignal,
   ): PromiseLike<boolean> | undefined;
+  /** How this runtime ends, where it is not as Node does. */
+  readonly exits?: ExitHooks;
   syncFs(handle: FdHandle): void;
   clone(from: FdHandle, to: FdHandle): boolean;
   /** What stat(2), lstat(2) and fstat(2) tell, where the runtime has a quicker way than its node:fs. */
@@ -62,6 +67,7 @@ export function nodeFsAdapter(platform: Platform): FsAdapter {
       },
       cwd: () => process.cwd(),
       fromFileUrl: (url) => builtin("node:url").fileURLToPath(url),
+      exits: platform.exits ?? nodeExits,
     },
     transientRenameErrors: process.platform === "win32" ? ["EBUSY", "EACCES", "EPERM"] : [],
     classify,

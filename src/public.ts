@@ -21,6 +21,12 @@ export type { LockOptions, TryLockOptions } from "./lock/options.ts";
 export { withLock, withLockSync } from "./lock/with_lock.ts";
 export { cleanupTempFiles } from "./scratch/cleanup.ts";
 export {
+  installSignalHandlers,
+  type SignalHandlers,
+  type SignalMode,
+  type TerminationSignal,
+} from "./scratch/signals.ts";
+export {
   createDirAll,
   createDirAllSync,
   type CreateDirOptions,
@@ -72,6 +78,7 @@ export type {
   Capabilities,
   DirEntry,
   EntryKind,
+  ExitHooks,
   FileStat,
   FsAdapter,
   FsHandle,
@@ -83,5 +90,6 @@ export type {
   RunningDigest,
   SyncFsOps,
   TimePrecision,
+  WorkerLine,
 } from "./base/fs_adapter.ts";
 export { type Digest, type ExpectedHash, type HashAlgorithm, prepareHash } from "./hash/digest.ts";

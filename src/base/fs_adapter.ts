@@ -175,6 +175,38 @@ export interface ProcessHooks {
   random?(bytes: Uint8Array): void;
   /** Milliseconds on a clock that never goes back. Left out: `performance.now`. */
   now?(): number;
+  /** How the process ends. Left out: nothing can be cleaned up then. */
+  readonly exits?: ExitHooks;
+}
+
+/** How a process ends, and what may happen before. Nothing here does anything before it is called. */
+export interface ExitHooks {
+  /** Listens for a signal (`"SIGTERM"`). Answers how to stop. A listener does not keep the process alive. */
+  onSignal(signal: string, listener: () => void): () => void;
+  /** How many listeners a signal has, as far as can be seen. */
+  countListeners(signal: string): number;
+  /** Sends a signal to this process. */
+  raise(signal: string): void;
+  /** Calls back when this realm ends by anything but a signal. Answers how to stop. */
+  onExit(listener: () => void): () => void;
+  /**
+   * Where signals come to the main thread alone: a line between it and its workers, which does not keep the process alive. Undefined where each
+   * realm hears signals itself.
+   */
+  readonly workers: WorkerLine | undefined;
+}
+
+/** A line on which every realm of a process hears what the others say. */
+export interface WorkerLine {
+  /** Whether this is the main thread. */
+  readonly isMain: boolean;
+  /** Opens it. */
+  open(receive: (message: unknown) => void): {
+    /** Says something to all others. */
+    send(message: unknown): void;
+    /** Hangs up. */
+    close(): void;
+  };
 }
 
 /** A hash being computed. */

@@ -6,7 +6,7 @@
  * 2. Ids are never used again. Who holds an id whose entry is gone finds out, instead of touching a stranger's file.
  * 3. An entry in use is skipped by whoever lets the process go on; one that ends it takes all.
  * 4. Only what lstat shows to be the very file that was registered is removed: its name may be another process's by now.
- * 5. Entries are the realm's own. A worker that has installed signal handlers announces its entries to the main thread.
+ * 5. Entries are the realm's own. A worker that has installed signal handlers tells the main thread of its entries (signals.ts).
  */
 
 import { dirname } from "node:path";
@@ -64,21 +64,24 @@ export function isRegistered({ state }: StepFs, entry: TempEntry): boolean {
  */
 export function cleanUp(state: ProcessState, which: "idle" | "all"): readonly string[] {
   const removed: string[] = [];
-  const entries = [
-    ...state.temps.values(),
-    ...(which === "all" ? state.foreignTemps.values() : []),
-  ];
-  for (const entry of entries) {
+  const attempt = (entry: TempEntry): boolean => {
     // A forked copy of our memory would have another process id.
-    if (entry.pid !== entry.adapter.process.pid) continue;
-    if (which === "idle" && entry.inUse) continue;
+    if (entry.pid !== entry.adapter.process.pid) return false;
+    if (which === "idle" && entry.inUse) return false;
     try {
       if (runSync(removeTemp(new StepFs(entry.adapter, "sync"), entry))) removed.push(entry.path);
+      return true;
     } catch {
-      // Whoever calls us is ending, or can call again: the entry is still there.
-      continue;
+      // Whoever calls us is ending, or can call again: the entry stays.
+      return false;
     }
-    if (state.temps.delete(entry.id)) state.announce?.({ id: entry.id });
+  };
+  for (const entry of [...state.temps.values()]) {
+    if (attempt(entry) && state.temps.delete(entry.id)) state.announce?.({ id: entry.id });
+  }
+  if (which === "idle") return removed;
+  for (const [key, entry] of [...state.foreignTemps]) {
+    if (attempt(entry)) state.foreignTemps.delete(key);
   }
   return removed;
 }
