@@ -22,6 +22,7 @@ export { withLock, withLockSync } from "./lock/with_lock.ts";
 export { cleanupTempFiles } from "./scratch/cleanup.ts";
 export {
   installSignalHandlers,
+  type SignalHandlerOptions,
   type SignalHandlers,
   type SignalMode,
   type TerminationSignal,

@@ -193,6 +193,8 @@ const WORDS: Readonly<Record<string, string>> = {
   ETXTBSY: "the program is running",
   EXDEV: "not on the same file system",
   ERR_ACCESS_DENIED: "the runtime's permissions do not allow it",
+  FsyncFailed:
+    "an fsync of the temporary file has failed before, its data may be lost: write it anew",
   NoProgress: "the system wrote nothing and gave no error",
   NotRegular: "it is not a regular file",
   SourceFailed: "the source of the bytes failed",

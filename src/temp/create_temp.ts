@@ -5,9 +5,11 @@
 
 import { dirname } from "node:path";
 import { CrashSafeError, explainCode } from "../base/errors.ts";
-import { failedWith, type StepFs } from "../base/step_fs.ts";
+import type { FileStat } from "../base/fs_adapter.ts";
+import type { TempEntry } from "../base/process_state.ts";
+import { failedWith, type OpenFile, type StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
-import { createSibling, type TempSibling } from "../atomic/temp_sibling.ts";
+import { createSibling, discardSibling, type TempSibling } from "../atomic/temp_sibling.ts";
 import { forgetTemp, identifyTemp, registerTemp, removeEmptyParents } from "../scratch/registry.ts";
 import { createDir } from "./create_dir.ts";
 import type { ResolvedTempOptions } from "./temp_options.ts";
@@ -50,8 +52,7 @@ export function* createAt(
         noFollow: true,
         mode,
       });
-      const made = yield* fs.fstat(file);
-      identifyTemp(fs, entry, made);
+      const made = yield* identified(fs, { ...file, entry });
       return { ...file, made, entry };
     } catch (cause) {
       forgetTemp(fs, entry);
@@ -63,6 +64,21 @@ export function* createAt(
     } catch (cause) {
       throw yield* notCreated(fs, path, o, cause);
     }
+  }
+}
+
+/** Looks which inode it is; a file that we know nothing of goes again. */
+function* identified(
+  fs: StepFs,
+  file: OpenFile & { readonly entry: TempEntry },
+): Steps<FileStat> {
+  try {
+    const made = yield* fs.fstat(file);
+    identifyTemp(fs, file.entry, made);
+    return made;
+  } catch (cause) {
+    yield* discardSibling(fs, file);
+    throw cause;
   }
 }
 

@@ -182,7 +182,7 @@ export class TempCore {
     turn: Turn,
   ): Steps<Receipt> {
     if (this.#syncFailed && turn.durability !== "none") {
-      throw this.#failure("fsync", "EIO", "an fsync of it has failed before, write it anew");
+      throw this.#failure("check", "FsyncFailed", "an fsync of it has failed before");
     }
     const destination = yield* findDestination(fs, target, o);
     const dir = dirname(destination.path);
