@@ -22,19 +22,10 @@ export const nodeExits: ExitHooks = {
 
 /**
  * Deno: its `exit` does not come at Deno.exit and uncaught errors, but `unload` does at the first and `error` and
- * `unhandledrejection` before the others. Signals come to workers as well, and a BroadcastChannel would keep the process alive.
+ * `unhandledrejection` before the others. (Signals come to workers as well, but a listener there keeps the main thread's from ending the process.)
  */
 export const denoExits: ExitHooks = {
   ...nodeExits,
-  raise(signal) {
-    try {
-      nodeExits.raise(signal);
-    } catch (cause) {
-      // Sending a signal, even to oneself, needs --allow-run. The status that a shell would show says the same.
-      if ((cause as { name?: unknown }).name !== "NotCapable") throw cause;
-      process.exit(128 + (SIGNAL_NUMBERS[signal] ?? 0));
-    }
-  },
   onExit(listener) {
     const stopExit = nodeExits.onExit(listener);
     const uncaught = (event: Event): void => {
@@ -48,22 +39,14 @@ export const denoExits: ExitHooks = {
       for (const [name, call] of Object.entries(events)) globalThis.removeEventListener(name, call);
     };
   },
-  workers: undefined,
 };
 
-const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGTERM: 15,
-};
-
-function workerLine(): WorkerLine | undefined {
+function workerLine(): WorkerLine {
   const threads = process.getBuiltinModule("node:worker_threads");
   return {
-    isMain: threads.isMainThread,
+    isMain: threads.isMainThread && !("WorkerGlobalScope" in globalThis),
     open(receive) {
-      // BroadcastChannel reaches the threads of this process and no other.
+      // This one can be told not to keep the process alive, in Deno too. It reaches the threads of this process.
       const channel = new threads.BroadcastChannel("@crashsafe/fs/temps/1");
       channel.onmessage = (event: unknown) => receive((event as { data: unknown }).data);
       channel.unref();

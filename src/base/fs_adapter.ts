@@ -190,8 +190,8 @@ export interface ExitHooks {
   /** Calls back when this realm ends by anything but a signal. Answers how to stop. */
   onExit(listener: () => void): () => void;
   /**
-   * Where signals come to the main thread alone: a line between it and its workers, which does not keep the process alive. Undefined where each
-   * realm hears signals itself.
+   * A line between the main thread, which alone listens for signals, and its workers. It does not keep the process alive.
+   * Undefined for a process without workers.
    */
   readonly workers: WorkerLine | undefined;
 }

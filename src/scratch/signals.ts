@@ -4,7 +4,7 @@
  * - A signal: the files go, synchronously. Mode "delete": the process goes on, so files in use stay. Mode "delete-and-restore-default": if nobody else listens
  *   for the signal, everything goes, our listeners too, and the signal is sent again, so that the process dies by it.
  * - Any other end but SIGKILL: everything goes.
- * - In a worker of Node or Bun signals do not arrive: it tells the main thread of its files, whose handlers remove them.
+ * - Only the main thread listens for signals: they do not arrive in workers of Node and Bun. A worker tells it of its files.
  */
 
 import { chooseAdapter } from "../base/default_adapter.ts";
@@ -122,7 +122,6 @@ function install(
   const { workers } = exits;
   const line = workers === undefined ? undefined : connect(state, adapter, workers);
   if (line !== undefined) stops.push(line.close);
-  // In a worker of these runtimes nobody would ever call.
   if (workers === undefined || workers.isMain) {
     for (const signal of signals) {
       const stop = exits.onSignal(signal, () => {

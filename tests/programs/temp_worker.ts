@@ -17,8 +17,7 @@ if (isMainThread) {
   const timer = setInterval(() => {
     if (ready < Number(count)) return;
     const heardOf = slot[Symbol.for("@crashsafe/fs/state/1")]?.foreignTemps?.size ?? 0;
-    // Where signals come to workers as well nothing is said.
-    if (work === "hold" && heardOf < ready && !("Deno" in globalThis)) return;
+    if (work === "hold" && heardOf < ready) return;
     clearInterval(timer);
     console.log("ready");
   }, 1);
