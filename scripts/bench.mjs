@@ -14,6 +14,7 @@ import { benchLarge } from "../bench/suites/large.mjs";
 import { benchLocks } from "../bench/suites/locks.mjs";
 import { benchReplaces } from "../bench/suites/replaces.mjs";
 import { benchStart } from "../bench/suites/start.mjs";
+import { benchTemps } from "../bench/suites/temps.mjs";
 import { benchWaiting } from "../bench/suites/waiting.mjs";
 import { buildNpm } from "./build_npm.mjs";
 
@@ -21,6 +22,7 @@ const SUITES = {
   replaces: benchReplaces,
   locks: benchLocks,
   waiting: benchWaiting,
+  temps: benchTemps,
   large: benchLarge,
   start: benchStart,
   hashing: benchHashing,

@@ -15,7 +15,7 @@ import {
   atomicWriteSync,
   cleanupTempFiles,
   ClosedTempFile,
-  CrashSafeError,
+  type CrashSafeError,
   createTempFile,
   createTempFileSync,
   markTempFileAt,
