@@ -100,6 +100,7 @@ function syncOps(platform: Platform): SyncFsOps {
     lstat: platform.stats?.lstat ?? ((path) => toStat(fs.lstatSync(path, BIGINT_OR_MISSING))),
     fstat: platform.stats?.fstat ??
       ((handle) => toStat(fs.fstatSync(fdOf(handle), { bigint: true }))),
+    chmod: (path, mode) => fs.chmodSync(path, mode),
     fchmod: (handle, mode) => fs.fchmodSync(fdOf(handle), mode),
     fchown: (handle, uid, gid) => fs.fchownSync(fdOf(handle), uid, gid),
     futimes(handle, mtimeNs) {

@@ -65,6 +65,18 @@ export {
   tempFileAtSync,
   WritableTempFile,
 } from "./temp/temp_file.ts";
+export { recoverStaleDirs, recoverStaleDirsSync } from "./temp/recover.ts";
+export type { RecoverOptions, RecoveryReport } from "./temp/recover.ts";
+export {
+  type Cleanup,
+  cleanupTempDirs,
+  cleanupTempDirsSync,
+  type StagedAddition,
+  type StagingOptions,
+  TempDir,
+  type TempDirOptions,
+} from "./temp/temp_dir.ts";
+export type { StagingDurability } from "./temp/temp_dir_core.ts";
 export { systemAdapter } from "./base/default_adapter.ts";
 export {
   CrashSafeError,
@@ -73,6 +85,7 @@ export {
   HashMismatchError,
   LockHeldError,
   PublishError,
+  RecoveryError,
   UnsupportedError,
 } from "./base/errors.ts";
 export type {

@@ -111,6 +111,14 @@ export const conformanceChecks: readonly ConformanceCheck[] = [
     await t.ops.fchown(file, uid, gid);
     await t.ops.close(file);
   }),
+  check("chmod sets the permission bits of what cannot be opened", async (t) => {
+    const path = t.path("dir");
+    await t.ops.mkdir(path, 0o700);
+    await t.ops.chmod(path, 0);
+    equal(((await t.ops.stat(path))?.mode ?? -1) & 0o7777, 0);
+    await t.ops.chmod(path, 0o700);
+    await t.fails("ENOENT", () => t.ops.chmod(t.path("none"), 0o700));
+  }),
   check("futimes sets the time as exactly as the capabilities say, before 1970 too", async (t) => {
     const { handleMetadata, mtimePrecision, mtimeReadPrecision } = t.adapter.capabilities;
     if (!handleMetadata) return "not allowed here";

@@ -154,6 +154,7 @@ const EVERY_KIND: Readonly<Record<OperationKind, true>> = {
   stat: true,
   lstat: true,
   fstat: true,
+  chmod: true,
   fchmod: true,
   fchown: true,
   futimes: true,

@@ -154,6 +154,7 @@ export class MemoryProcess implements FsAdapter {
       stat: (path) => look(path, true),
       lstat: (path) => look(path, false),
       fstat: (handle) => tree.stat(inodeOf(handle)),
+      chmod: (path, mode) => tree.setMetadata(tree.existing(path, true), { mode }),
       fchmod: (handle, mode) => tree.setMetadata(inodeOf(handle), { mode }),
       fchown: (handle, uid, gid) => tree.setMetadata(inodeOf(handle), { uid, gid }),
       futimes: (handle, mtimeNs) => tree.setMetadata(inodeOf(handle), { mtimeNs }),
@@ -260,7 +261,9 @@ export function describeCall(name: string, args: readonly unknown[]): string {
   const words = args.map((arg) => {
     if (typeof arg === "string") return arg;
     if (arg instanceof Uint8Array) return `${arg.byteLength} bytes`;
-    if (typeof arg === "number" && (name === "fchmod" || name === "mkdir")) return arg.toString(8);
+    if (typeof arg === "number" && (name === "fchmod" || name === "chmod" || name === "mkdir")) {
+      return arg.toString(8);
+    }
     if (typeof arg !== "object" || arg === null) return String(arg ?? "");
     if ("path" in arg) return String(arg.path);
     const { access, create } = arg as Partial<OpenOptions>;

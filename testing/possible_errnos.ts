@@ -16,6 +16,7 @@ export const POSSIBLE_ERRNOS: Readonly<Partial<Record<OperationKind, readonly st
   lstat: ["EACCES", "EIO"],
   stat: ["EACCES"],
   fstat: ["EIO"],
+  chmod: ["EPERM"],
   fchmod: ["EPERM", "EIO"],
   fchown: ["EPERM"],
   futimes: ["EPERM"],

@@ -13,15 +13,15 @@ import { failedWith, type OpenFile, type StepFs } from "./step_fs.ts";
 import type { Steps } from "./steps.ts";
 
 /** Makes a directory and what is missing above it. One that appears meanwhile is as good. */
-export function* makeDirs(fs: StepFs, dir: string): Steps<void> {
+export function* makeDirs(fs: StepFs, dir: string, mode = 0o777): Steps<void> {
   const missing: string[] = [];
   let at = dir;
-  while (!(yield* makeDirBelow(fs, at))) {
+  while (!(yield* makeDirBelow(fs, at, mode))) {
     missing.push(at);
     at = dirname(at);
   }
   for (const below of missing.reverse()) {
-    yield* makeDir(fs, below);
+    yield* makeDir(fs, below, mode);
   }
 }
 
@@ -77,9 +77,9 @@ export function* closeQuietly(fs: StepFs, dir: OpenFile): Steps<void> {
 const MOST_REMEMBERED = 10_000;
 
 /** Answers `false` when the directory above is missing too. */
-function* makeDirBelow(fs: StepFs, dir: string): Steps<boolean> {
+function* makeDirBelow(fs: StepFs, dir: string, mode: number): Steps<boolean> {
   try {
-    yield* makeDir(fs, dir);
+    yield* makeDir(fs, dir, mode);
     return true;
   } catch (cause) {
     if (failedWith(cause, "ENOENT") && dirname(dir) !== dir) return false;
@@ -91,14 +91,14 @@ function* makeDirBelow(fs: StepFs, dir: string): Steps<boolean> {
  * Makes one directory, and remembers it before it exists: a durable write may slip in as soon as it does. Answers false for a name
  * that is taken.
  */
-export function* makeDir(fs: StepFs, dir: string): Steps<boolean> {
+export function* makeDir(fs: StepFs, dir: string, mode = 0o777): Steps<boolean> {
   const { state } = fs;
   const key = pathKey(dir);
   const before = state.undurableDirs.get(key);
   const mark = state.nextMark++;
   state.undurableDirs.set(key, mark);
   try {
-    yield* fs.mkdir(dir, 0o777);
+    yield* fs.mkdir(dir, mode);
     return true;
   } catch (cause) {
     // Made a moment ago, perhaps by another process that has not synced it. Count it as ours.

@@ -139,6 +139,20 @@ export class LockHeldError extends CrashSafeError {
   }
 }
 
+/** Several things failed, or what they all need cannot be read. */
+export class RecoveryError extends CrashSafeError {
+  /** The class, for logs. */
+  override readonly name: string = "RecoveryError";
+  /** What failed, each by itself. */
+  readonly errors: readonly unknown[];
+
+  /** Made by this package; exported for `instanceof`. */
+  constructor(message: string, details: ErrorDetails, errors: readonly unknown[]) {
+    super(message, details);
+    this.errors = errors;
+  }
+}
+
 /** Something that was asked for cannot be done here. Thrown before any effect. */
 export class UnsupportedError extends CrashSafeError {
   /** The class, for logs. */

@@ -88,6 +88,8 @@ export interface FsOps {
   lstat(path: string): MaybePromise<FileStat | undefined>;
   /** fstat(2). */
   fstat(handle: FsHandle): MaybePromise<FileStat>;
+  /** chmod(2): follows symbolic links. For what cannot be opened; {@linkcode fchmod} is for all else. */
+  chmod(path: string, mode: number): MaybePromise<void>;
   /** fchmod(2). */
   fchmod(handle: FsHandle, mode: number): MaybePromise<void>;
   /** fchown(2). */

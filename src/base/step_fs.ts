@@ -95,6 +95,10 @@ export class StepFs {
     return this.#step("fstat", file.path, () => this.#ops.fstat(file.handle));
   }
 
+  chmod(path: string, mode: number): Steps<void> {
+    return this.#step("chmod", path, () => this.#ops.chmod(path, mode));
+  }
+
   fchmod(file: OpenFile, mode: number): Steps<void> {
     return this.#step("fchmod", file.path, () => this.#ops.fchmod(file.handle, mode));
   }
@@ -151,6 +155,14 @@ export class StepFs {
 
   unlink(path: string): Steps<void> {
     return this.#step("unlink", path, () => this.#ops.unlink(path));
+  }
+
+  rename(from: string, to: string): Steps<void> {
+    return this.#step("rename", from, () => this.#ops.rename(from, to), to);
+  }
+
+  link(from: string, to: string): Steps<void> {
+    return this.#step("link", from, () => this.#ops.link(from, to), to);
   }
 
   mkdir(path: string, mode: number): Steps<void> {
@@ -242,6 +254,7 @@ const VERBS: Readonly<Record<string, string>> = {
   stat: "look at",
   lstat: "look at",
   fstat: "look at",
+  chmod: "change the mode of",
   fchmod: "change the mode of",
   fchown: "change the owner of",
   futimes: "set the time of",

@@ -19,7 +19,7 @@ export function tempName(
   random?: ProcessHooks["random"],
 ): string {
   const id = randomId(random);
-  return `.${shorten(target, MAX_NAME_BYTES - OVERHEAD_BYTES)}.${id}.cs1${tempClass}`;
+  return `.${shortenName(target, MAX_NAME_BYTES - OVERHEAD_BYTES)}.${id}.cs1${tempClass}`;
 }
 
 /** Reads the class from a name made by {@linkcode tempName}; `undefined` for all other names. */
@@ -61,7 +61,7 @@ function spelled(bytes: Uint8Array): string {
 }
 
 /** The longest beginning of `name` that takes at most `limit` bytes of UTF-8 and splits no character. */
-function shorten(name: string, limit: number): string {
+export function shortenName(name: string, limit: number): string {
   if (name.length * 3 <= limit) return name;
   let bytes = 0;
   let end = 0;
