@@ -20,6 +20,16 @@ export type { HeldLock } from "./lock/held_lock.ts";
 export type { LockOptions, TryLockOptions } from "./lock/options.ts";
 export { withLock, withLockSync } from "./lock/with_lock.ts";
 export { cleanupTempFiles } from "./scratch/cleanup.ts";
+export type { Orphan, OrphanWriter } from "./scratch/orphans.ts";
+export {
+  findOrphans,
+  findOrphansSync,
+  type OrphanOptions,
+  type SweepOptions,
+  sweepOrphans,
+  sweepOrphansSync,
+  type SweepReport,
+} from "./scratch/sweep.ts";
 export {
   installSignalHandlers,
   type SignalHandlerOptions,
