@@ -45,9 +45,9 @@ function workerLine(): WorkerLine {
   const threads = process.getBuiltinModule("node:worker_threads");
   return {
     isMain: threads.isMainThread && !("WorkerGlobalScope" in globalThis),
-    open(receive) {
+    open(topic, receive) {
       // This one can be told not to keep the process alive, in Deno too. It reaches the threads of this process.
-      const channel = new threads.BroadcastChannel("@crashsafe/fs/temps/1");
+      const channel = new threads.BroadcastChannel(`@crashsafe/fs/${topic}/1`);
       channel.onmessage = (event: unknown) => receive((event as { data: unknown }).data);
       channel.unref();
       return {

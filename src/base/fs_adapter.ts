@@ -198,13 +198,13 @@ export interface ExitHooks {
   readonly workers: WorkerLine | undefined;
 }
 
-/** A line on which every realm of a process hears what the others say. */
+/** A line between the realms of a process. */
 export interface WorkerLine {
   /** Whether this is the main thread. */
   readonly isMain: boolean;
-  /** Opens it. */
-  open(receive: (message: unknown) => void): {
-    /** Says something to all others. */
+  /** Opens one end: it hears what is said on the same topic at other ends. */
+  open(topic: string, receive: (message: unknown) => void): {
+    /** Says something to all other ends of the topic, also if this end is closed right after. */
     send(message: unknown): void;
     /** Hangs up. */
     close(): void;

@@ -128,7 +128,7 @@ function install(
         // Ours is one of them.
         const others = exits.countListeners(signal) - 1;
         if (mode === "delete" || others > 0) {
-          line?.send("clean up");
+          line?.order("clean up");
           cleanUp(state, "idle");
           return;
         }
@@ -145,40 +145,82 @@ function install(
   };
 }
 
-/** What the realms of a process say to each other. */
-type Message = "tell me" | "clean up" | ({ readonly realm: string } & TempNews);
+/** What the main thread says to all workers. */
+type Order = "tell me" | "clean up";
 
-/** Tells the main thread of our files, or hears of those of the workers. */
-function connect(
+/** What a worker says to the main thread. */
+interface WorkerNews {
+  readonly realm: string;
+  readonly news: readonly TempNews[];
+}
+
+/** One end of the line between the main thread and its workers. */
+interface Connection {
+  readonly order: (order: Order) => void;
+  readonly close: () => void;
+}
+
+function connect(state: ProcessState, adapter: FsAdapter, line: WorkerLine): Connection {
+  return line.isMain ? listenToWorkers(state, adapter, line) : tellMain(state, line);
+}
+
+function listenToWorkers(
   state: ProcessState,
   adapter: FsAdapter,
-  { isMain, open }: WorkerLine,
-): { readonly send: (message: Message) => void; readonly close: () => void } {
-  const realm = crypto.randomUUID();
-  const tellAll = (): void => {
-    for (const entry of state.temps.values()) state.announce?.(entry);
-  };
-  const channel = open((data) => {
-    const message = data as Message;
-    if (typeof message === "object") {
-      if (isMain) hear(state, adapter, message);
-    } else if (!isMain) {
-      if (message === "tell me") tellAll();
-      else cleanUp(state, "idle");
-    }
+  { open }: WorkerLine,
+): Connection {
+  const ears = open("to-main", (message) => {
+    const { realm, news } = message as WorkerNews;
+    for (const one of news) hear(state, adapter, realm, one);
   });
-  if (isMain) {
-    channel.send("tell me" satisfies Message);
-  } else {
-    state.announce = ({ id, path, boundary, inode }) =>
-      channel.send({ realm, id, path, boundary, inode });
-    tellAll();
-  }
+  const mouth = open("to-workers", () => {});
+  const order = (what: Order): void => mouth.send(what);
+  order("tell me");
   return {
-    send: channel.send,
+    order,
+    close() {
+      ears.close();
+      mouth.close();
+    },
+  };
+}
+
+/**
+ * Tells of the files that outlive a turn of the event loop, once a turn. Each time over an end of its own: one that stayed open
+ * would hear what all the other workers say.
+ */
+function tellMain(state: ProcessState, { open }: WorkerLine): Connection {
+  const realm = crypto.randomUUID();
+  const untold = new Map<number, TempNews>();
+  const tell = (): void => {
+    const news = [...untold.values()];
+    untold.clear();
+    if (news.length === 0) return;
+    const mouth = open("to-main", () => {});
+    mouth.send({ realm, news } satisfies WorkerNews);
+    mouth.close();
+  };
+  state.announce = (one) => {
+    // Come and gone in one turn: nobody needs to know.
+    if (one.path === undefined && untold.delete(one.id)) return;
+    if (untold.size === 0) queueMicrotask(tell);
+    untold.set(one.id, one);
+  };
+  const announceAll = (): void => {
+    for (const { id, path, boundary, inode } of state.temps.values()) {
+      state.announce?.({ id, path, boundary, inode });
+    }
+  };
+  const ears = open("to-workers", (order) => {
+    if (order === "tell me") announceAll();
+    else cleanUp(state, "idle");
+  });
+  announceAll();
+  return {
+    order() {},
     close() {
       state.announce = undefined;
-      channel.close();
+      ears.close();
     },
   };
 }
@@ -187,7 +229,8 @@ function connect(
 function hear(
   state: ProcessState,
   adapter: FsAdapter,
-  { realm, id, path, boundary, inode }: { readonly realm: string } & TempNews,
+  realm: string,
+  { id, path, boundary, inode }: TempNews,
 ): void {
   const key = `${realm} ${id}`;
   if (path === undefined) {

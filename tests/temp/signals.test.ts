@@ -178,18 +178,20 @@ test("SIGKILL leaves files that are known for dead by name and lock", () =>
     }
   }));
 
-test("Deno needs no more than the right to read and write", (t) =>
-  withTempDir(async (dir) => {
-    if (runtime !== "deno") return t.skip("only Deno has such permissions");
-    const running = startProgram("tests/programs/temp_holder", {
-      args: [dir, "writable", "delete-and-restore-default"],
-      permissions: [`--allow-read`, `--allow-write=${dir}`],
-    });
-    await said(running, "ready");
-    send(running, "SIGTERM");
-    killed(await running.outcome, "SIGTERM", "permissions");
-    assert.deepEqual(readdirSync(dir), []);
-  }));
+// Only Deno has such permissions.
+if (runtime === "deno") {
+  test("Deno needs no more than the right to read and write", () =>
+    withTempDir(async (dir) => {
+      const running = startProgram("tests/programs/temp_holder", {
+        args: [dir, "writable", "delete-and-restore-default"],
+        permissions: [`--allow-read`, `--allow-write=${dir}`],
+      });
+      await said(running, "ready");
+      send(running, "SIGTERM");
+      killed(await running.outcome, "SIGTERM", "permissions");
+      assert.deepEqual(readdirSync(dir), []);
+    }));
+}
 
 describe("workers", () => {
   test("have their files removed by the main thread's handlers, however busy they are", () =>
