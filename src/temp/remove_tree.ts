@@ -20,6 +20,13 @@ import { randomId } from "../scratch/temp_names.ts";
 
 /** Removes `top` and all in it. A missing one is as good. Throws, after everything else is gone, for what stays. */
 export function* removeTree(fs: StepFs, top: string): Steps<void> {
+  const stat = yield* fs.lstat(top);
+  if (stat === undefined) return;
+  if (!isDirectory(stat)) {
+    // A symbolic link, or what else has taken the name: it alone.
+    yield* fs.unlink(top);
+    return;
+  }
   const tree = new Removal(fs, top);
   for (let round = 1;; round++) {
     const listed = yield* tree.emptied();
@@ -29,9 +36,8 @@ export function* removeTree(fs: StepFs, top: string): Steps<void> {
       return;
     } catch (cause) {
       if (failedWith(cause, "ENOENT")) return;
-      if (!failedWith(cause, "ENOTEMPTY", "EEXIST", "EBUSY") || round === MOST_ROUNDS) {
-        throw tree.failure(cause);
-      }
+      const passes = failedWith(cause, "ENOTEMPTY", "EEXIST", "EBUSY") && !tree.isStuck;
+      if (!passes || round === MOST_ROUNDS) throw tree.failure(cause);
       // Something was put into it meanwhile.
       yield* fs.sleep(Math.min(round, LONGEST_PAUSE_MS));
     }
@@ -72,6 +78,11 @@ class Removal {
     }
     for (let dir = dirs.pop(); dir !== undefined; dir = dirs.pop()) yield* this.#remove(dir, dirs);
     return true;
+  }
+
+  /** Whether something stays that another try would not remove. */
+  get isStuck(): boolean {
+    return this.#stays !== undefined && !failedWith(this.#stays.cause, "EBUSY", "ENOTEMPTY");
   }
 
   failure(cause: unknown): unknown {
