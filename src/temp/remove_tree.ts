@@ -82,7 +82,7 @@ class Removal {
 
   /** Whether something stays that another try would not remove. */
   get isStuck(): boolean {
-    return this.#stays !== undefined && !failedWith(this.#stays.cause, "EBUSY", "ENOTEMPTY");
+    return this.#stays !== undefined;
   }
 
   failure(cause: unknown): unknown {
@@ -98,6 +98,10 @@ class Removal {
 
   /** Empties and removes one directory right below the top; those in it come up and into `dirs`. */
   *#remove(dir: string, dirs: string[]): Steps<void> {
+    // What was renamed up here need not be what was listed. From here on nobody else can exchange it.
+    const stat = yield* this.#fs.lstat(dir);
+    if (stat === undefined) return;
+    if (!isDirectory(stat)) return void (yield* this.#unlinked(dir));
     for (let round = 1;; round++) {
       const entries = yield* this.#list(dir);
       if (entries === undefined) return;
@@ -112,8 +116,6 @@ class Removal {
         return;
       } catch (cause) {
         if (failedWith(cause, "ENOENT")) return;
-        // A symbolic link by now: it was not one of a directory's when it was listed.
-        if (failedWith(cause, "ENOTDIR")) return void (yield* this.#unlinked(dir));
         const again = failedWith(cause, "ENOTEMPTY", "EEXIST", "EBUSY") && round < MOST_ROUNDS;
         if (!again || this.#stays !== undefined) return this.#keep(dir, cause);
         yield* this.#fs.sleep(Math.min(round, LONGEST_PAUSE_MS));
@@ -129,10 +131,6 @@ class Removal {
         return yield* this.#fs.readdir(dir);
       } catch (cause) {
         if (failedWith(cause, "ENOENT")) return undefined;
-        if (failedWith(cause, "ENOTDIR")) {
-          yield* this.#unlinked(dir);
-          return undefined;
-        }
         if (attempt > 1 || !(yield* this.#opened(dir, cause))) {
           this.#keep(dir, cause);
           return undefined;

@@ -6,8 +6,9 @@ import {
   atomicWriteSync,
   FileLock,
   readVerifiedSync,
+  TempDir,
 } from "@crashsafe/fs";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import process from "node:process";
 
 const [scenario, dir = "", extra = ""] = process.argv.slice(2);
@@ -56,6 +57,24 @@ const scenarios: Record<string, () => unknown> = {
     process.setuid?.(65534);
     const receipt = atomicWriteSync(`${dir}/a`, "new");
     return { lost: receipt.lost, mode: receipt.mode, content: readFileSync(`${dir}/a`, "utf8") };
+  },
+  /** Without root's rights: a tree whose directories forbid everything. */
+  "remove forbidden trees": () => {
+    process.setgid?.(65534);
+    process.setuid?.(65534);
+    const temp = TempDir.createSync(`${dir}/root`);
+    for (const mode of [0o000, 0o400, 0o100, 0o500]) {
+      mkdirSync(`${dir}/tree/a/b`, { recursive: true });
+      writeFileSync(`${dir}/tree/a/b/file`, "");
+      writeFileSync(`${dir}/tree/a/file`, "");
+      for (const path of ["a/b/file", "a/b", "a"]) chmodSync(`${dir}/tree/${path}`, mode);
+      // To be renamed into another directory a directory must be writable.
+      chmodSync(`${dir}/tree`, 0o700);
+      const staged = temp.stageDeletionSync(`${dir}/tree`);
+      chmodSync(staged, mode);
+    }
+    temp.cleanupSync();
+    return [...readdirSync(`${dir}/root`), ...readdirSync(dir)];
   },
   "lock a file of somebody else": () => {
     process.setgid?.(65534);
