@@ -197,8 +197,14 @@ export class OrphanWalk {
     if (there === undefined || !sameInode(there, stat)) return false;
     // Written to since: somebody lives.
     if (there.mtimeNs !== stat.mtimeNs) return false;
-    yield* this.#fs.unlink(path);
-    return true;
+    try {
+      yield* this.#fs.unlink(path);
+      return true;
+    } catch (cause) {
+      // A writer that was refused its lock, by us, removes its file itself.
+      if (failedWith(cause, "ENOENT")) return false;
+      throw cause;
+    }
   }
 
   /** An asynchronous walk lets others have the thread. */

@@ -128,7 +128,8 @@ function* recover(
       if (!(error instanceof CrashSafeError)) throw error;
       failed.push({ path, error });
     }
-    onProgress?.({ done: ++done, total });
+    done++;
+    onProgress?.({ done, total });
     // Between two directories others may have the thread.
     if (done % BREATH === 0) yield* fs.sleep(0);
   };
