@@ -7,6 +7,8 @@ export const HELP: string = `Usage: crashsafe COMMAND [OPTION]... [ARGUMENT]...
   crashsafe hash --check FILE   verify files against such a list
   crashsafe lock PATH -- COMMAND [ARGUMENT]...
                                 run COMMAND while the file PATH is locked (flock(2), as flock(1) does)
+  crashsafe orphans DIR         list the temporary files that dead writers left in DIR
+  crashsafe recover ROOT        remove the temporary directories that dead processes left in ROOT
   crashsafe doctor              tell what works on this runtime
 
 Options of write and copy:
@@ -31,12 +33,22 @@ Options of lock:
   --no-wait            do not wait
   --busy STATUS        exit status when somebody else holds it (default: 75)
 
-  --json (doctor)      one line of JSON
+Options of orphans:
+  --recursive, -r      in all directories below, too; links are not followed
+  --remove             remove them, instead of listing them
+  --older-than AGE     files whose names say nothing count as dead after 90s, 15m, 36h or 7d (default: never)
+  --also NAME          also the temporary files of oxen or aperture; can be given twice
+
+Options of recover:
+  --dry-run            only tell what would be removed
+
+  --json (doctor, orphans, recover) one line of JSON
   --help, --version; -- ends the options
 
 Exit status:
   0  done
-  1  failed: nothing was published, TARGET is as it was (hash: a file differs or cannot be read)
+  1  failed: nothing was published, TARGET is as it was (hash: a file differs or cannot be read;
+     orphans, recover: something could not be looked at or removed)
   2  the command line is wrong: nothing was touched
   3  published, but it may not survive a power cut
   4  the digest does not match: nothing was published

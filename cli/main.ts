@@ -14,6 +14,8 @@ import { doctor } from "./doctor.ts";
 import { hash } from "./hash.ts";
 import { HELP } from "./help.ts";
 import { lock } from "./lock.ts";
+import { orphans } from "./orphans.ts";
+import { recover } from "./recover.ts";
 import { say, watchOutput } from "./output.ts";
 import { VERSION } from "./version.ts";
 import { write } from "./write.ts";
@@ -23,6 +25,8 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<num
   copy,
   hash,
   lock,
+  orphans,
+  recover,
   doctor,
 };
 

@@ -16,6 +16,23 @@ export function progressBar(): { show(progress: Progress): void; clear(): void }
   };
 }
 
+/** Counts on the terminal, at most 25 times a second; does nothing where standard error is none. */
+export function countOnTerminal(
+  what: string,
+): { readonly count: (done: number, total?: number) => void; readonly end: () => void } {
+  if (!process.stderr.isTTY) return { count() {}, end() {} };
+  let shownAt = -Infinity;
+  return {
+    count(done, total) {
+      if (performance.now() - shownAt < 40) return;
+      shownAt = performance.now();
+      const of = total === undefined ? "" : ` of ${total}`;
+      process.stderr.write(`\r\x1b[K${done}${of} ${what}`);
+    },
+    end: () => void process.stderr.write("\r\x1b[K"),
+  };
+}
+
 const WIDTH = 30;
 
 function drawn(bytes: number, total: number | undefined): string {

@@ -19,7 +19,7 @@ import {
   runProgram,
   startProgram,
 } from "../support/programs.ts";
-import { FileLock, systemAdapter } from "@crashsafe/fs";
+import { createTempFileSync, FileLock, systemAdapter, TempDir } from "@crashsafe/fs";
 import { MemoryFs } from "@crashsafe/fs/testing";
 import { skip, type Skippable } from "../support/root.ts";
 import { runtime } from "../support/runtime.ts";
@@ -136,6 +136,66 @@ describe("crashsafe copy", () => {
     }));
 });
 
+describe("crashsafe orphans", () => {
+  const DEAD = ".a.abcdefghijklmnopqrstuvwx27.cs1l";
+  const UNKNOWN = ".b.abcdefghijklmnopqrstuvwx27.cs1u";
+
+  test("lists, and removes only when it is told to", () =>
+    withTempDir(async (dir) => {
+      mkdirSync(`${dir}/sub`);
+      writeFileSync(`${dir}/${DEAD}`, "x".repeat(2048));
+      writeFileSync(`${dir}/sub/${UNKNOWN}`, "");
+      const live = createTempFileSync(dir);
+      const listed = await crashsafe(dir, ["orphans", ".", "-r"]);
+      assert.equal(listed.code, 0, listed.stderr);
+      const helper = systemAdapter().capabilities.flock === "helper";
+      assert.match(listed.stdout, /^orphan +2\.0 KiB +[\d.]+ s +class l +dead +\.a\./m);
+      assert.match(listed.stdout, /^kept +0 B +[\d.]+ s +class u +not known +sub\/\.b\./m);
+      assert.match(
+        listed.stdout,
+        helper ? /^kept .*\.tmp\./m : /^in use +class l +alive +\.tmp\./m,
+      );
+      assert.match(listed.stdout, /^1 file, 2\.0 KiB to be removed/m);
+      const removed = await crashsafe(dir, ["orphans", ".", "-r", "--remove"]);
+      assert.match(removed.stdout, /^removed 1 file, 2\.0 KiB$/m);
+      assert.ok(!existsSync(`${dir}/${DEAD}`) && existsSync(`${dir}/sub/${UNKNOWN}`));
+      const json = await crashsafe(dir, [
+        "orphans",
+        "sub",
+        "--older-than",
+        "0s",
+        "--remove",
+        "--json",
+      ]);
+      const report = JSON.parse(json.stdout);
+      assert.deepEqual([report.removed.length, report.dryRun, report.failed], [1, false, []]);
+      assert.equal(report.removed[0].path, `${dir}/sub/${UNKNOWN}`);
+      assert.ok(existsSync(live.path));
+      live.disposeSync();
+    }));
+});
+
+describe("crashsafe recover", () => {
+  test("removes what is stale, unless it is a dry run", () =>
+    withTempDir(async (dir) => {
+      const id = "abcdefghijklmnopqrstuvwx27";
+      mkdirSync(`${dir}/temp-dir-${id}/deep`, { recursive: true });
+      writeFileSync(`${dir}/temp\u001b[31m`, "");
+      const temp = TempDir.createSync(dir);
+      const dry = await crashsafe(dir, ["recover", ".", "--dry-run"]);
+      assert.equal(dry.code, 0, dry.stderr);
+      assert.match(dry.stdout, new RegExp(`^stale +temp-dir-${id}$`, "m"));
+      assert.match(dry.stdout, /^live +temp-dir-/m);
+      assert.match(dry.stdout, /^ignored +"temp\\u001b\[31m"$/m);
+      assert.match(dry.stdout, /^1 to be removed, 1 live$/m);
+      assert.ok(existsSync(`${dir}/temp-dir-${id}`));
+      const real = JSON.parse((await crashsafe(dir, ["recover", dir, "--json"])).stdout);
+      assert.deepEqual([real.removed, real.live], [[`${dir}/temp-dir-${id}`], [temp.path]]);
+      assert.ok(!existsSync(`${dir}/temp-dir-${id}`) && existsSync(temp.path));
+      temp.cleanupSync();
+    }));
+});
+
 describe("crashsafe fails with one line and its exit status:", () => {
   const CASES: readonly (readonly [number, readonly string[], RegExp])[] = [
     [1, ["copy", "none", "b"], /Cannot publish ".*\/b": opening ".*\/none" failed with ENOENT/],
@@ -156,6 +216,12 @@ describe("crashsafe fails with one line and its exit status:", () => {
     [2, ["write", "--hash=zz", "out"], /must be hexadecimal/],
     [2, ["write", "out/"], /ends like a directory/],
     [2, ["hash", "--algorithm=md5", "a"], /--algorithm must be one of/],
+    [1, ["orphans", "none"], /Cannot list ".*none": ENOENT/],
+    [1, ["recover", "a"], /Cannot recover ".*\/a": Cannot list .*ENOTDIR.*nothing was removed/],
+    [2, ["orphans"], /wanted one DIR/],
+    [2, ["orphans", "--older-than=soon", "."], /--older-than must be like 90s, 15m, 36h or 7d/],
+    [2, ["orphans", "--also=git", "."], /also may be oxen, aperture/],
+    [2, ["recover"], /wanted one ROOT/],
     [
       4,
       ["write", "--hash=99aa06d3014798d86001c324468d497f", "out"],
