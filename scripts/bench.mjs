@@ -12,6 +12,7 @@ import { benchGrowth } from "../bench/suites/growth.mjs";
 import { benchHashing } from "../bench/suites/hashing.mjs";
 import { benchLarge } from "../bench/suites/large.mjs";
 import { benchLocks } from "../bench/suites/locks.mjs";
+import { benchRecovery } from "../bench/suites/recovery.mjs";
 import { benchReplaces } from "../bench/suites/replaces.mjs";
 import { benchStart } from "../bench/suites/start.mjs";
 import { benchTemps } from "../bench/suites/temps.mjs";
@@ -23,6 +24,7 @@ const SUITES = {
   locks: benchLocks,
   waiting: benchWaiting,
   temps: benchTemps,
+  recovery: benchRecovery,
   large: benchLarge,
   start: benchStart,
   hashing: benchHashing,

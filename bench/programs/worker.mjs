@@ -9,6 +9,7 @@ import { allContenders } from "../contenders/all.mjs";
 import { grow, prepareToGrow } from "./grow_job.mjs";
 import { lockJob } from "./lock_job.mjs";
 import { tempJob } from "./temp_job.mjs";
+import { recoverJob } from "./recover_job.mjs";
 import { replaceJob, warm } from "./replace_job.mjs";
 
 const [module] = process.argv.slice(2);
@@ -30,6 +31,7 @@ const JOBS = {
   warm: (job) => warm(contenders.get(job.name), job),
   replace: (job) => replaceJob(contenders.get(job.name), job, sampler),
   lock: (job) => lockJob(locks.get(job.name), job),
+  recover: (job) => recoverJob(module, job),
   temp: (job) => tempJob(module, job),
   prepareToGrow: (job) => prepareToGrow(contenders.get(job.name), job),
   grow: (job) => grow(contenders.get(job.name), job),
