@@ -15,6 +15,7 @@ import type { OpenFile, StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
 import { commit } from "./commit.ts";
 import type { Destination } from "./destination.ts";
+import { syncDirectory } from "./directory_sync.ts";
 import { cannotSyncDirectory, durabilityUnknown } from "./failures.ts";
 import { setMetadata } from "./metadata.ts";
 import type { Durability, ResolvedOptions } from "./options.ts";
@@ -93,7 +94,7 @@ export function* makeNameDurable(
   let durable = true;
   if (dir !== undefined) {
     try {
-      durable = yield* fsyncDirIfPossible(fs, dir);
+      durable = yield* syncDirectory(fs, dir);
     } catch (cause) {
       failure ??= cause;
     }

@@ -48,6 +48,17 @@ export interface LockQueue {
   othersFirst: boolean;
 }
 
+/** An fsync of a directory that several writes may share. */
+export interface DirSync {
+  readonly adapter: object;
+  /** Open until it has ended. */
+  readonly dir: { readonly handle: object; readonly path: string };
+  /** Whether the file system can do it. */
+  readonly outcome: Promise<boolean>;
+  /** Nobody can join any more. */
+  begun: boolean;
+}
+
 /** A temporary file of this realm. */
 export interface TempEntry {
   /** Never used twice. */
@@ -77,6 +88,8 @@ export interface ProcessState {
   readonly writers: Map<string, WriteTicket[]>;
   /** Directories made by this realm whose own name is not durable yet, each with a mark of its making. */
   readonly undurableDirs: Map<string, number>;
+  /** The last fsync of each directory that has not ended, by path. */
+  readonly dirSyncs: Map<string, DirSync>;
   /** Locks of this realm by path: who holds them and who waits. */
   readonly locks: Map<string, LockQueue>;
   /** How often this realm holds each inode, to tell a deadlock from a wait. */
@@ -103,6 +116,7 @@ export function processState(hooks: ProcessHooks): ProcessState {
   return holder[SLOT] ??= {
     writers: new Map(),
     undurableDirs: new Map(),
+    dirSyncs: new Map(),
     locks: new Map(),
     lockedInodes: new Map(),
     temps: new Map(),

@@ -14,6 +14,7 @@ import type {
   MaybePromise,
   OpenOptions,
 } from "./fs_adapter.ts";
+import { sameInode } from "./file_types.ts";
 import { CrashSafeError, explainCode } from "./errors.ts";
 import { type ProcessState, processState } from "./process_state.ts";
 import { isPromiseLike, settled, type Steps } from "./steps.ts";
@@ -89,6 +90,12 @@ export class StepFs {
 
   lstat(path: string): Steps<FileStat | undefined> {
     return this.#step("lstat", path, () => this.#ops.lstat(path));
+  }
+
+  /** Whether two open files are one inode: synchronous in every colour, for a decision within one tick. */
+  areSameNow(one: OpenFile, other: OpenFile): boolean {
+    const { sync } = this.adapter;
+    return sameInode(sync.fstat(one.handle), sync.fstat(other.handle));
   }
 
   fstat(file: OpenFile): Steps<FileStat> {
