@@ -10,6 +10,14 @@ export {
   type ReadVerifiedOptions,
   readVerifiedSync,
 } from "./atomic/read_verified.ts";
+export {
+  atomicWriteAll,
+  atomicWriteAllSync,
+  type WriteAllOptions,
+  type WriteAllResult,
+  type WriteEntry,
+} from "./atomic/write_all.ts";
+export { GroupPublishError } from "./atomic/group_error.ts";
 export type { StreamData } from "./atomic/stream_source.ts";
 export type { WritableFile } from "./atomic/writable_source.ts";
 export type { Loss, Receipt } from "./atomic/receipt.ts";

@@ -54,7 +54,7 @@ export function* commitTemp(
 }
 
 /** Everything about the directory that can fail before the commit. */
-function* prepareDirectory(
+export function* prepareDirectory(
   fs: StepFs,
   path: string,
   wanted: Durability,

@@ -84,6 +84,12 @@ export interface AtomicWriteOptions {
    * at their end, before the file is published. What it throws ends the write.
    */
   readonly onProgress?: (progress: Progress) => void;
+  /**
+   * Let a later write of the same path with equal options take this one's place while it waits for its turn: both resolve when the later content is
+   * there, this one's receipt with `coalesced: true`. For asynchronous writes of bytes in memory; a `hash` or `mtime` counts as an option.
+   * @default false
+   */
+  readonly coalesce?: boolean;
   /** A file system other than the runtime's own. */
   readonly adapter?: FsAdapter;
 }
@@ -105,6 +111,7 @@ export interface ResolvedOptions {
   readonly existing: "replace" | "fail";
   readonly symlink: "follow" | "replace" | "refuse";
   readonly createParents: boolean;
+  readonly coalesce: boolean;
   readonly hash: WantedHash | undefined;
   readonly mtimeNs: bigint | undefined;
   readonly signal: AbortSignal | undefined;
@@ -144,6 +151,7 @@ export function resolveOptions(
       "refuse",
     ]),
     createParents: oneOf("parents", options.parents ?? parents, ["require", "create"]) === "create",
+    coalesce: oneOf<boolean>("coalesce", options.coalesce, [false, true]),
     hash: hash === undefined ? undefined : resolveHash(hash),
     mtimeNs: mtime === undefined ? undefined : mtimeNanoseconds(mtime),
     signal,

@@ -42,18 +42,21 @@ export interface PublishJob {
 /** Publishes when the writers of the same path that called before have had their turn. */
 export function* publish(fs: StepFs, job: PublishJob): Steps<Receipt> {
   const { target, options: { durability, existing, signal } } = job;
-  const receipt = yield* inTurn(
-    fs,
-    pathKey(target),
-    durability,
-    signal,
-    (turn) => publishNow(fs, job, turn),
-  );
+  const key = pathKey(target);
+  const wanted = { key, durability, signal, coalesce: coalescing(job) };
+  const receipt = yield* inTurn(fs, wanted, (turn) => publishNow(fs, job, turn));
   // The file that overtook us is there: who wanted to be the one that creates it has lost.
   if (receipt.superseded && existing === "fail") {
     throw notPublished(target, refused("EEXIST", target), signal);
   }
   return receipt;
+}
+
+/** Writes of bytes in memory with the same text here may take each other's place. */
+function coalescing({ source, options: o }: PublishJob): string | undefined {
+  if (!o.coalesce || source.inMemory === undefined) return undefined;
+  const { signal: _, onProgress: __, ...same } = o;
+  return JSON.stringify(same, (_key, value) => typeof value === "bigint" ? String(value) : value);
 }
 
 function* publishNow(fs: StepFs, job: PublishJob, turn: Turn): Steps<Receipt> {
@@ -62,15 +65,8 @@ function* publishNow(fs: StepFs, job: PublishJob, turn: Turn): Steps<Receipt> {
   let source: OpenSource | undefined;
   try {
     source = yield* job.source.open(fs);
-    const hash = yield* beginHash(fs, job, source.size);
-    const destination = yield* findDestination(fs, target, o);
-    requireSettableMode(fs, destination, o);
-    const temp = yield* createSibling(fs, destination.path, {
-      mode: destination.old === undefined && o.mode === undefined ? 0o666 : 0o600,
-      makeParents: o.createParents ? makeDirs : undefined,
-      inUse: true,
-    });
-    return yield* fillAndCommit(fs, job, turn, { destination, temp, source, hash });
+    const draft = yield* openDraft(fs, job, source);
+    return yield* fillAndCommit(fs, job, turn, draft);
   } catch (cause) {
     throw notPublished(target, cause, o.signal);
   } finally {
@@ -79,29 +75,54 @@ function* publishNow(fs: StepFs, job: PublishJob, turn: Turn): Steps<Receipt> {
 }
 
 /** What one publish has in its hands between its first effect and its commit. */
-interface Draft {
+export interface Draft {
   readonly destination: Destination;
   readonly temp: TempSibling;
   readonly source: OpenSource;
   readonly hash: Hashing;
 }
 
-function* fillAndCommit(
+/** All that comes before the first byte is written. */
+export function* openDraft(fs: StepFs, job: PublishJob, source: OpenSource): Steps<Draft> {
+  const { target, options: o } = job;
+  const hash = yield* beginHash(fs, job, source.size);
+  const destination = yield* findDestination(fs, target, o);
+  requireSettableMode(fs, destination, o);
+  const temp = yield* createSibling(fs, destination.path, {
+    mode: destination.old === undefined && o.mode === undefined ? 0o666 : 0o600,
+    makeParents: o.createParents ? makeDirs : undefined,
+    inUse: true,
+  });
+  return { destination, temp, source, hash };
+}
+
+/** Writes and verifies all bytes. */
+export function* fillDraft(
   fs: StepFs,
   { target, options: o }: PublishJob,
+  { temp, source, hash }: Draft,
+): Steps<Pick<Receipt, "bytes" | "hash">> {
+  const report = progressReport(o, source.size);
+  const sink = new SiblingSink(fs, temp, hash?.running, report);
+  yield* source.pour(sink, o.signal);
+  report?.(sink.bytes);
+  const hex = hash?.verified ?? hash?.running?.hex();
+  if (o.hash !== undefined && hex !== undefined) verifyDigest(target, o.hash, hex, UNTOUCHED);
+  return { bytes: sink.bytes, ...(hex === undefined ? {} : { hash: hex }) };
+}
+
+function* fillAndCommit(
+  fs: StepFs,
+  job: PublishJob,
   turn: Turn,
-  { destination: { path, old }, temp, source, hash }: Draft,
+  draft: Draft,
 ): Steps<Receipt> {
+  const { destination, temp } = draft;
+  const { target, options: o } = job;
   let committed: Committed;
   try {
-    const report = progressReport(o, source.size);
-    const sink = new SiblingSink(fs, temp, hash?.running, report);
-    yield* source.pour(sink, o.signal);
-    report?.(sink.bytes);
-    const hex = hash?.verified ?? hash?.running?.hex();
-    if (o.hash !== undefined && hex !== undefined) verifyDigest(target, o.hash, hex, UNTOUCHED);
-    const filled = { bytes: sink.bytes, ...(hex === undefined ? {} : { hash: hex }) };
-    committed = yield* commitTemp(fs, temp, { path, old }, o, turn, filled);
+    const filled = yield* fillDraft(fs, job, draft);
+    committed = yield* commitTemp(fs, temp, destination, o, turn, filled);
   } catch (cause) {
     throw notPublished(target, cause, o.signal, yield* discardSibling(fs, temp));
   }

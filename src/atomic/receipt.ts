@@ -31,6 +31,8 @@ export interface Receipt {
   readonly lost: readonly Loss[];
   /** A second name of the file, left by `existing: "fail"` because it could not be removed. */
   readonly leftover?: string;
+  /** A later write of the same path took this one's place (`coalesce`); the receipt is that write's. */
+  readonly coalesced?: true;
   /** A synchronous write to the same path overtook this one; the receipt is that write's. */
   readonly superseded?: true;
 }

@@ -17,7 +17,15 @@ export interface WriteTicket {
   committed: boolean;
   /** How the synchronous write ended that overtook this one. */
   overtaken: { readonly receipt: unknown } | { readonly failure: unknown } | undefined;
-  /** Called when the turn has come, or the ticket was overtaken while it waited. */
+  /** Writes with the same text here may take each other's place while they wait. */
+  readonly coalesce: string | undefined;
+  /** The turn has come. */
+  started: boolean;
+  /** Those whose place this write has taken, oldest first. They are in no queue. */
+  readonly replaced: WriteTicket[];
+  /** How the write ended that took this one's place. */
+  settled: { readonly receipt: unknown } | { readonly failure: unknown } | undefined;
+  /** Called when the turn has come, or the ticket was overtaken or settled while it waited. */
   wake: (() => void) | undefined;
 }
 

@@ -72,6 +72,18 @@ export class StepFs {
     return this.#step("fsync", file.path, () => this.#ops.fsync(file.handle));
   }
 
+  beginFsync(file: OpenFile): Begun<void> {
+    return this.#begin("fsync", file.path, () => this.#ops.fsync(file.handle));
+  }
+
+  beginFsyncDir(dir: OpenFile): Begun<void> {
+    return this.#begin("fsyncDir", dir.path, () => this.#ops.fsyncDir(dir.handle));
+  }
+
+  syncFs(dir: OpenFile): Steps<void> {
+    return this.#step("syncFs", dir.path, () => this.#ops.syncFs(dir.handle));
+  }
+
   fsyncDir(dir: OpenFile): Steps<void> {
     return this.#step("fsyncDir", dir.path, () => this.#ops.fsyncDir(dir.handle));
   }

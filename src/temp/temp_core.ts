@@ -134,7 +134,11 @@ export class TempCore {
     yield* this.#beginLast(fs, "persist");
     try {
       const publish = (turn: Turn): Steps<Receipt> => this.#publish(fs, target, o, turn);
-      const receipt = yield* inTurn(fs, pathKey(target), o.durability, o.signal, publish);
+      const receipt = yield* inTurn(
+        fs,
+        { ...o, key: pathKey(target), coalesce: undefined },
+        publish,
+      );
       // Overtaken by a synchronous write: published and replaced, as far as anybody can tell.
       if (this.#ended === undefined) yield* this.#discard(fs);
       this.#ended = "persisted";
