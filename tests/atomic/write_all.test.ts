@@ -1,0 +1,363 @@
+import { describe, test } from "node:test";
+import assert from "node:assert/strict";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import {
+  atomicWrite,
+  atomicWriteAll,
+  atomicWriteAllSync,
+  atomicWriteSync,
+  type CrashSafeError,
+  GroupPublishError,
+  HashMismatchError,
+  PublishError,
+  systemAdapter,
+  type WriteAllOptions,
+  type WriteAllResult,
+  type WriteEntry,
+} from "@crashsafe/fs";
+import { FaultFs, MemoryFs } from "@crashsafe/fs/testing";
+import { withTempDir } from "../support/temp_dir.ts";
+
+type WriteAll = (
+  entries: readonly WriteEntry[],
+  options?: WriteAllOptions,
+) => WriteAllResult | Promise<WriteAllResult>;
+
+const BOTH: readonly (readonly [string, WriteAll])[] = [
+  ["atomicWriteAll", atomicWriteAll],
+  ["atomicWriteAllSync", atomicWriteAllSync],
+];
+
+async function failure(run: () => unknown): Promise<CrashSafeError> {
+  try {
+    await run();
+  } catch (error) {
+    return error as CrashSafeError;
+  }
+  return assert.fail("no error");
+}
+
+const EMPTY = "99aa06d3014798d86001c324468d497f";
+
+for (const [name, writeAll] of BOTH) {
+  describe(name, () => {
+    test("publishes all, each as a write of its own would, in one batch", () =>
+      withTempDir(async (dir) => {
+        mkdirSync(`${dir}/sub`);
+        writeFileSync(`${dir}/old`, "old");
+        chmodSync(`${dir}/old`, 0o640);
+        symlinkSync("sub/target", `${dir}/link`);
+        const { receipts, batches } = await writeAll([
+          { path: `${dir}/old`, data: "new" },
+          { path: `${dir}/new`, data: new TextEncoder().encode("bytes"), mode: 0o600 },
+          { path: `${dir}/link`, data: "through", mtime: 1_000 },
+          { path: `${dir}/empty`, data: "", hash: EMPTY },
+          { path: `${dir}/made/deep/file`, data: "x", parents: "create" },
+        ]);
+        assert.equal(batches, 1);
+        assert.deepEqual(receipts.map(({ path, bytes }) => [path, bytes]), [
+          [`${dir}/old`, 3],
+          [`${dir}/new`, 5],
+          [`${dir}/sub/target`, 7],
+          [`${dir}/empty`, 0],
+          [`${dir}/made/deep/file`, 1],
+        ]);
+        assert.ok(receipts.every(({ durability }) => durability === "full"));
+        assert.equal(receipts[3]?.hash, EMPTY);
+        assert.equal(statSync(`${dir}/old`).mode & 0o777, 0o640);
+        assert.equal(statSync(`${dir}/new`).mode & 0o777, 0o600);
+        assert.equal(statSync(`${dir}/sub/target`).mtimeMs, 1_000);
+        assert.equal(readFileSync(`${dir}/link`, "utf8"), "through");
+        assert.deepEqual(readdirSync(dir).sort(), ["empty", "link", "made", "new", "old", "sub"]);
+      }));
+
+    test("of nothing is nothing; of one path twice the last wins", () =>
+      withTempDir(async (dir) => {
+        assert.deepEqual(await writeAll([]), { receipts: [], batches: 0 });
+        const path = `${dir}/file`;
+        const { receipts } = await writeAll([{ path, data: "first" }, { path, data: "second!" }]);
+        assert.deepEqual(receipts.map(({ bytes }) => bytes), [5, 7]);
+        assert.equal(readFileSync(path, "utf8"), "second!");
+        assert.deepEqual(readdirSync(dir), ["file"]);
+      }));
+
+    test("has at most 512 descriptors open, and syncs each directory once a batch", () =>
+      withTempDir(async (dir) => {
+        let most = 0;
+        const adapter = new FaultFs(systemAdapter());
+        const entries = Array.from(
+          { length: 1_200 },
+          (_, index) => ({ path: `${dir}/${index}`, data: `${index}` }),
+        );
+        const { receipts, batches } = await writeAll(entries, { adapter, durability: "full" });
+        let open = 0;
+        for (const { kind } of adapter.log) {
+          if (kind === "open" || kind === "openDir") open++;
+          if (kind === "close" || kind === "closeDir") open--;
+          most = Math.max(most, open);
+        }
+        assert.equal(receipts.length, 1_200);
+        assert.equal(batches, 3);
+        assert.ok(most <= 512, `${most} were open`);
+        assert.equal(adapter.log.filter(({ kind }) => kind === "fsyncDir").length, 3);
+        assert.equal(readdirSync(dir).length, 1_200);
+        assert.equal(adapter.openHandles, 0);
+      }));
+
+    test("publishes nothing when one of them cannot be", () =>
+      withTempDir(async (dir) => {
+        mkdirSync(`${dir}/directory`);
+        writeFileSync(`${dir}/a`, "old");
+        const wrong: readonly (readonly [string, WriteEntry])[] = [
+          ["EISDIR", { path: `${dir}/directory`, data: "x" }],
+          ["ENOENT", { path: `${dir}/none/x`, data: "x" }],
+          ["HashMismatch", { path: `${dir}/b`, data: "x", hash: EMPTY }],
+          ["EEXIST", { path: `${dir}/a`, data: "x", existing: "fail" }],
+        ];
+        for (const [code, entry] of wrong) {
+          const error = await failure(() => writeAll([{ path: `${dir}/a`, data: "new" }, entry]));
+          assert.equal(error.code, code);
+          assert.ok(error instanceof PublishError || error instanceof HashMismatchError);
+          assert.equal(readFileSync(`${dir}/a`, "utf8"), "old");
+          assert.deepEqual(readdirSync(dir).sort(), ["a", "directory"]);
+        }
+      }));
+
+    test("refuses misuse before any effect", () =>
+      withTempDir(async (dir) => {
+        const good = { path: `${dir}/a`, data: "x" };
+        const wrong: readonly unknown[] = [
+          [good, null],
+          [good, { path: `${dir}/b` }],
+          [good, { path: "", data: "x" }],
+          [good, { ...good, mode: -1 }],
+          5,
+          undefined,
+        ];
+        for (const entries of wrong) {
+          assert.ok((await failure(() => writeAll(entries as WriteEntry[]))) instanceof TypeError);
+        }
+        assert.deepEqual(readdirSync(dir), []);
+      }));
+
+    test("says exactly which are in place when a commit fails", () =>
+      withTempDir(async (dir) => {
+        for (const name of "abcd") writeFileSync(`${dir}/${name}`, "old");
+        const adapter = new FaultFs(systemAdapter(), [{ kinds: ["rename"], errno: "EIO", nth: 3 }]);
+        const entries = [..."abcd"].map((one) => ({ path: `${dir}/${one}`, data: "new" }));
+        const error = await failure(() => writeAll(entries, { adapter }));
+        assert.ok(error instanceof GroupPublishError);
+        assert.deepEqual(error.published.map(({ path, durability }) => [path, durability]), [
+          [`${dir}/a`, "full"],
+          [`${dir}/b`, "full"],
+        ]);
+        assert.deepEqual(error.unpublished, [`${dir}/c`, `${dir}/d`]);
+        assert.match(error.message, /2 are in place, 2 are as they were$/);
+        assert.deepEqual([..."abcd"].map((one) => readFileSync(`${dir}/${one}`, "utf8")), [
+          "new",
+          "new",
+          "old",
+          "old",
+        ]);
+        assert.deepEqual(readdirSync(dir).sort(), [..."abcd"]);
+        assert.equal(adapter.openHandles, 0);
+      }));
+
+    test("says what may not survive when a directory cannot be synced", () =>
+      withTempDir(async (dir) => {
+        mkdirSync(`${dir}/good`);
+        mkdirSync(`${dir}/bad`);
+        const adapter = new FaultFs(systemAdapter(), [{
+          kinds: ["fsyncDir"],
+          errno: "EIO",
+          path: /bad$/,
+        }]);
+        const error = await failure(() =>
+          writeAll([{ path: `${dir}/good/a`, data: "1" }, { path: `${dir}/bad/b`, data: "2" }], {
+            adapter,
+          })
+        );
+        assert.ok(error instanceof GroupPublishError);
+        assert.deepEqual(error.published.map(({ durability }) => durability), ["full", "file"]);
+        assert.deepEqual(error.unpublished, []);
+        assert.ok(existsSync(`${dir}/bad/b`));
+        assert.equal(adapter.openHandles, 0);
+      }));
+
+    test("tells of earlier batches when a later one fails", () =>
+      withTempDir(async (dir) => {
+        const entries = Array.from(
+          { length: 600 },
+          (_, index) => ({ path: `${dir}/${index}`, data: "x" }),
+        );
+        const adapter = new FaultFs(systemAdapter(), [{
+          kinds: ["open"],
+          errno: "EMFILE",
+          path: /\.599\./,
+        }]);
+        const error = await failure(() => writeAll(entries, { adapter, durability: "none" }));
+        assert.ok(error instanceof GroupPublishError);
+        assert.equal(error.published.length, readdirSync(dir).length);
+        assert.equal(error.published.length + error.unpublished.length, 600);
+      }));
+
+    test("leaves nothing half-done at a failure of any operation", async () => {
+      const setup = (): MemoryFs => {
+        const disk = new MemoryFs();
+        for (const path of ["/a", "/b"]) {
+          const file = disk.sync.open(path, { access: "write", create: "exclusive", mode: 0o644 });
+          disk.sync.write(file, new TextEncoder().encode("old"));
+          disk.sync.close(file);
+        }
+        return disk;
+      };
+      const entries = ["/a", "/b", "/c"].map((path) => ({ path, data: "new" }));
+      const plain = new FaultFs(setup());
+      await writeAll(entries, { adapter: plain });
+      for (let nth = 1; nth <= plain.log.length; nth++) {
+        for (const errno of ["EIO", "ENOSPC", "EINTR"]) {
+          const disk = setup();
+          const adapter = new FaultFs(disk, [{ nth, errno }]);
+          const failed = await Promise.resolve().then(() => writeAll(entries, { adapter })).then(
+            () => undefined,
+            (error) => error,
+          );
+          const where = `${errno} at ${nth}: ${plain.log[nth - 1]?.kind}, ${String(failed)}`;
+          const tree = disk.now();
+          const inPlace = entries.filter(({ path }) => tree.get(path)?.content === "new").map((
+            { path },
+          ) => path);
+          for (const { path } of entries) {
+            assert.ok(["old", "new", undefined].includes(tree.get(path)?.content), where);
+          }
+          assert.equal(adapter.openHandles, 0, where);
+          if (failed === undefined) assert.equal(inPlace.length, 3, where);
+          else if (failed instanceof GroupPublishError) {
+            assert.deepEqual(failed.published.map(({ path }) => path), inPlace, where);
+            assert.deepEqual(
+              failed.unpublished,
+              entries.map(({ path }) => path).filter((path) => !inPlace.includes(path)),
+              where,
+            );
+          } else assert.deepEqual(inPlace, [], where);
+          const strange = [...tree.keys()].filter((path) => !["/a", "/b", "/c"].includes(path));
+          if (plain.log[nth - 1]?.kind !== "unlink") assert.deepEqual(strange, [], where);
+        }
+      }
+    });
+  });
+}
+
+describe("the trace of a group", () => {
+  test("asynchronous: fsyncs side by side", async () => {
+    const adapter = new FaultFs(new MemoryFs());
+    await atomicWriteAll(["/a", "/b"].map((path) => ({ path, data: "x" })), { adapter });
+    const one = "lstat openDir lstat open flock fstat write";
+    const other = "lstat lstat open flock fstat write";
+    assert.equal(
+      adapter.trace(),
+      `${one} ${other} fsync fsync rename rename close close fsyncDir closeDir`,
+    );
+  });
+
+  test("synchronous: one syncfs from eight files on, and their fsyncs when that fails", () => {
+    const entries = Array.from({ length: 9 }, (_, index) => ({ path: `/${index}`, data: "x" }));
+    const count = (adapter: FaultFs, kind: string): number =>
+      adapter.log.filter((one) => one.kind === kind).length;
+    const adapter = new FaultFs(new MemoryFs());
+    atomicWriteAllSync(entries, { adapter });
+    assert.deepEqual([count(adapter, "syncFs"), count(adapter, "fsync")], [1, 0]);
+    const few = new FaultFs(new MemoryFs());
+    atomicWriteAllSync(entries.slice(2), { adapter: few });
+    assert.deepEqual([count(few, "syncFs"), count(few, "fsync")], [0, 7]);
+    const failing = new FaultFs(new MemoryFs(), [{ kinds: ["syncFs"], errno: "EIO" }]);
+    atomicWriteAllSync(entries, { adapter: failing });
+    assert.deepEqual([count(failing, "syncFs"), count(failing, "fsync")], [1, 9]);
+    const first = adapter.log.findIndex(({ kind }) => kind === "write");
+    const dir = adapter.log.findIndex(({ kind }) => kind === "openDir");
+    assert.ok(dir >= 0 && dir < first, "opened before the first write");
+  });
+});
+
+describe("a group among other writers", () => {
+  test("takes turns: two groups with the same paths in different orders end", () =>
+    withTempDir(async (dir) => {
+      const group = (data: string, names: string): Promise<WriteAllResult> =>
+        atomicWriteAll([...names].map((one) => ({ path: `${dir}/${one}`, data })));
+      await Promise.all([group("1", "abc"), group("2", "cba"), group("3", "bac")]);
+      assert.deepEqual([..."abc"].map((one) => readFileSync(`${dir}/${one}`, "utf8")), [
+        "3",
+        "3",
+        "3",
+      ]);
+    }));
+
+  test("takes its turns in the call itself", () =>
+    withTempDir(async (dir) => {
+      const path = `${dir}/file`;
+      const group = atomicWriteAll([{ path, data: "group" }]);
+      await Promise.all([group, atomicWrite(path, "later")]);
+      assert.equal(readFileSync(path, "utf8"), "later");
+    }));
+
+  test("is overtaken by a synchronous write, and overtakes as one", () =>
+    withTempDir(async (dir) => {
+      const [a, b] = [`${dir}/a`, `${dir}/b`];
+      const group = atomicWriteAll([{ path: a, data: "group" }, { path: b, data: "group" }]);
+      atomicWriteSync(a, "sync");
+      const { receipts } = await group;
+      assert.deepEqual(receipts.map(({ superseded }) => superseded), [true, undefined]);
+      assert.deepEqual([readFileSync(a, "utf8"), readFileSync(b, "utf8")], ["sync", "group"]);
+      const waiting = atomicWrite(a, "waiting");
+      atomicWriteAllSync([{ path: a, data: "all" }]);
+      assert.equal((await waiting).superseded, true);
+      assert.equal(readFileSync(a, "utf8"), "all");
+      assert.deepEqual(readdirSync(dir).sort(), ["a", "b"]);
+    }));
+
+  test("ends by an abort with its reason, before its first commit", () =>
+    withTempDir(async (dir) => {
+      const abort = new AbortController();
+      const reason = new Error("enough");
+      const adapter = new FaultFs(systemAdapter(), [{
+        kinds: ["fsync"],
+        delayMs: 5,
+        times: "always",
+      }]);
+      const group = atomicWriteAll(
+        [..."abc"].map((one) => ({ path: `${dir}/${one}`, data: "x" })),
+        {
+          adapter,
+          signal: abort.signal,
+        },
+      );
+      abort.abort(reason);
+      assert.equal(await failure(() => group), reason);
+      assert.deepEqual(readdirSync(dir), []);
+      assert.equal(adapter.openHandles, 0);
+    }));
+
+  test("reads entries batch by batch, from anything that can be iterated", () =>
+    withTempDir(async (dir) => {
+      let ahead = 0;
+      async function* entries(): AsyncGenerator<WriteEntry> {
+        for (let index = 0; index < 1_100; index++) {
+          const there = readdirSync(dir).length;
+          ahead = Math.max(ahead, index - there);
+          yield { path: `${dir}/${index}`, data: `${index}` };
+        }
+      }
+      const { receipts, batches } = await atomicWriteAll(entries(), { durability: "none" });
+      assert.deepEqual([receipts.length, batches], [1_100, 3]);
+      assert.ok(ahead <= 512, `${ahead} were read ahead`);
+    }));
+});
