@@ -5,6 +5,7 @@
 
 import fs from "node:fs";
 import process from "node:process";
+import { setImmediate } from "node:timers";
 import type {
   Capabilities,
   DirEntry,
@@ -150,7 +151,9 @@ function asyncOps(sync: SyncFsOps, platform: Platform): FsOps {
     fsyncDir: (handle) => promise((done) => fs.fsync(fdOf(handle), done)),
     readdir: async (path) =>
       (await fs.promises.readdir(path, { withFileTypes: true })).map(toEntry),
-    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    // No time at all: the next turn of the event loop.
+    sleep: (ms) =>
+      new Promise((resolve) => ms > 0 ? setTimeout(resolve, ms) : setImmediate(resolve)),
   };
 }
 

@@ -5,7 +5,7 @@ const COALESCE = { coalesce: true };
 
 export async function crashsafe(module) {
   const library = await import(module);
-  const { AtomicFile, atomicWrite, atomicWriteSync, atomicWriteAll } = library;
+  const { AtomicFile, atomicWrite, atomicWriteSync, atomicWriteAll, atomicWriteAllSync } = library;
   const contenders = [
     { name: "atomicWriteSync", form: "sync", replace: atomicWriteSync },
     {
@@ -37,6 +37,15 @@ export async function crashsafe(module) {
       name: "atomicWriteAll",
       form: "async",
       replaceAll: (paths, bytes) => atomicWriteAll(paths.map((path) => ({ path, data: bytes }))),
+    });
+  }
+  if (typeof atomicWriteAllSync === "function") {
+    // Blocks the thread, and may use one syncfs(2) for all.
+    contenders.push({
+      name: "atomicWriteAllSync",
+      form: "async",
+      replaceAll: (paths, bytes) =>
+        atomicWriteAllSync(paths.map((path) => ({ path, data: bytes }))),
     });
   }
   return contenders;

@@ -59,13 +59,17 @@ interface Member {
 const SIDE_BY_SIDE = 16;
 /** From so many files of one file system on, a syncfs(2) is cheaper than their fsyncs one after the other. */
 const FEWEST_FOR_SYNCFS = 8;
+const LONGEST_STRETCH_MS = 0.5;
 
 class Batch {
   readonly #fs: StepFs;
   readonly #jobs: readonly PublishJob[];
   readonly #turns: readonly GroupTurn[];
   readonly #signal: AbortSignal | undefined;
+  #pausedAt: number;
   readonly #members: Member[] = [];
+  /** Under way, the oldest first. */
+  readonly #fsyncs: { readonly member: Member; readonly begun: Begun<void> }[] = [];
   /** By path, in the order in which they were opened. */
   readonly #dirs = new Map<string, OpenFile>();
   /** Of each job, as soon as it is known. */
@@ -81,6 +85,7 @@ class Batch {
     this.#jobs = jobs;
     this.#turns = turns;
     this.#signal = signal;
+    this.#pausedAt = fs.now();
   }
 
   *run(): Steps<readonly Receipt[]> {
@@ -112,8 +117,8 @@ class Batch {
         const overtaken = turn.overtakenBy();
         if (overtaken !== undefined) this.#receipts[index] = overtaken;
         else yield* this.#add(index, job, turn);
+        yield* this.#breathe();
       }
-      target = this.#jobs[0]?.target ?? "";
       yield* this.#syncFiles();
       for (const { job: { options: o }, turn, dir } of this.#members) {
         if (dir === undefined || turn.durability !== "full") continue;
@@ -122,6 +127,7 @@ class Batch {
       throwIfAborted(this.#signal);
     } catch (cause) {
       const named = cause instanceof FileFailure ? cause : new FileFailure(target, cause);
+      yield* this.#settleFsyncs();
       const leftover = yield* this.#discard(this.#members);
       throw notPublished(named.target, named.reason, this.#signal, leftover);
     }
@@ -172,28 +178,36 @@ class Batch {
     return dir;
   }
 
+  /** Step 3, when all is written: an fsync makes the file system write its journal, and the more there is in it the better. */
   *#syncFiles(): Steps<void> {
     const members = this.#members.filter(({ turn }) => turn.durability !== "none");
-    const rest = this.#fs.colour === "sync" ? yield* this.#syncWholeFs(members) : members;
-    const pending: { readonly member: Member; readonly begun: Begun<void> }[] = [];
-    let failure: FileFailure | undefined;
-    const join = function* (): Steps<void> {
-      const first = pending.shift();
-      if (first === undefined) return;
-      try {
-        yield* first.begun.join();
-      } catch (cause) {
-        failure ??= new FileFailure(first.member.job.target, cause);
-      }
-    };
-    for (const member of rest) {
-      if (pending.length === SIDE_BY_SIDE) yield* join();
-      if (failure !== undefined) break;
-      pending.push({ member, begun: this.#fs.beginFsync(member.draft.temp) });
+    const sync = this.#fs.colour === "sync";
+    for (const member of sync ? yield* this.#syncWholeFs(members) : members) {
+      if (sync || this.#fsyncs.length === SIDE_BY_SIDE) yield* this.#joinFsync();
+      this.#fsyncs.push({ member, begun: this.#fs.beginFsync(member.draft.temp) });
     }
-    // All of them have to end before anything is closed.
-    while (pending.length > 0) yield* join();
-    if (failure !== undefined) throw failure;
+    while (this.#fsyncs.length > 0) yield* this.#joinFsync();
+  }
+
+  *#joinFsync(): Steps<void> {
+    const first = this.#fsyncs.shift();
+    if (first === undefined) return;
+    try {
+      yield* first.begun.join();
+    } catch (cause) {
+      throw new FileFailure(first.member.job.target, cause);
+    }
+  }
+
+  /** All of them have to end before anything is closed. */
+  *#settleFsyncs(): Steps<void> {
+    for (const { begun } of this.#fsyncs.splice(0)) {
+      try {
+        yield* begun.join();
+      } catch {
+        // The first failure is the one to be told.
+      }
+    }
   }
 
   /** One syncfs(2) for each file system with many files. Answers those that still need an fsync of their own. */
@@ -231,6 +245,7 @@ class Batch {
   /** Step 5. */
   *#commitAll(): Steps<void> {
     for (const [place, member] of this.#members.entries()) {
+      yield* this.#breathe();
       try {
         yield* this.#commit(member);
       } catch (cause) {
@@ -315,6 +330,13 @@ class Batch {
       published,
       unpublished,
     );
+  }
+
+  /** An asynchronous group lets others have the thread. */
+  *#breathe(): Steps<void> {
+    if (this.#fs.colour === "sync" || this.#fs.now() - this.#pausedAt < LONGEST_STRETCH_MS) return;
+    yield* this.#fs.sleep(0);
+    this.#pausedAt = this.#fs.now();
   }
 
   /** Answers the first temporary file that could not be removed. */

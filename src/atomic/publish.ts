@@ -22,6 +22,7 @@ import type { Steps } from "../base/steps.ts";
 import { type DigestStream, startDigest, verifyDigest } from "../hash/digest.ts";
 import { throwIfAborted } from "../base/abort.ts";
 import { makeDirs } from "../base/directories.ts";
+import { admitted } from "./admission.ts";
 import { type Committed, commitTemp, makeNameDurable } from "./commit_temp.ts";
 import { type Destination, findDestination, refused } from "./destination.ts";
 import { notPublished } from "./failures.ts";
@@ -44,7 +45,16 @@ export function* publish(fs: StepFs, job: PublishJob): Steps<Receipt> {
   const { target, options: { durability, existing, signal } } = job;
   const key = pathKey(target);
   const wanted = { key, durability, signal, coalesce: coalescing(job) };
-  const receipt = yield* inTurn(fs, wanted, (turn) => publishNow(fs, job, turn));
+  // Who has a source of its own pace must not keep others from their work.
+  const isQuick = fs.colour === "async" && job.source.inMemory !== undefined;
+  const receipt = yield* inTurn(
+    fs,
+    wanted,
+    (turn) => {
+      const write = (): Steps<Receipt> => publishNow(fs, job, turn);
+      return isQuick ? admitted(fs, signal, write) : write();
+    },
+  );
   // The file that overtook us is there: who wanted to be the one that creates it has lost.
   if (receipt.superseded && existing === "fail") {
     throw notPublished(target, refused("EEXIST", target), signal);

@@ -56,6 +56,17 @@ export interface LockQueue {
   othersFirst: boolean;
 }
 
+/** Asynchronous writes that begin together. */
+export interface Admission {
+  atWork: number;
+  /** When the present stretch of beginnings began, on the process's clock. */
+  since: number;
+  /** Resolves when the last of those who wait has begun. */
+  last: Promise<void> | undefined;
+  /** Called when one has ended. */
+  ended: (() => void) | undefined;
+}
+
 /** An fsync of a directory that several writes may share. */
 export interface DirSync {
   readonly adapter: object;
@@ -96,6 +107,8 @@ export interface ProcessState {
   readonly writers: Map<string, WriteTicket[]>;
   /** Directories made by this realm whose own name is not durable yet, each with a mark of its making. */
   readonly undurableDirs: Map<string, number>;
+  /** Writes at work, and those that wait for room. */
+  readonly admission: Admission;
   /** The last fsync of each directory that has not ended, by path. */
   readonly dirSyncs: Map<string, DirSync>;
   /** Locks of this realm by path: who holds them and who waits. */
@@ -125,6 +138,7 @@ export function processState(hooks: ProcessHooks): ProcessState {
     writers: new Map(),
     undurableDirs: new Map(),
     dirSyncs: new Map(),
+    admission: { atWork: 0, since: 0, last: undefined, ended: undefined },
     locks: new Map(),
     lockedInodes: new Map(),
     temps: new Map(),

@@ -1,0 +1,61 @@
+/**
+ * Many asynchronous writes that begin together. The short system calls of a write run on the caller's thread, so a thousand writes in one turn of the event
+ * loop would block it for a tenth of a second, and have two thousand files open. So they begin one after the other: after half a
+ * millisecond of beginnings the event loop has a turn, and only so many are at work at once. A write alone, or after others have ended, begins at once.
+ *
+ * Who waits here has its turn for its path already, and waits for writes that end by themselves: sources that take their time do not come here.
+ */
+
+import { throwIfAborted } from "../base/abort.ts";
+import type { Admission } from "../base/process_state.ts";
+import type { StepFs } from "../base/step_fs.ts";
+import { settled, type Steps } from "../base/steps.ts";
+
+/** Each has up to two descriptors. More of them in one round of the disk's journal are cheaper for each. */
+const MOST_AT_WORK = 128;
+const LONGEST_STRETCH_MS = 0.5;
+
+/** Runs `write` when there is room. */
+export function* admitted<T>(
+  fs: StepFs,
+  signal: AbortSignal | undefined,
+  write: () => Steps<T>,
+): Steps<T> {
+  const { admission } = fs.state;
+  if (admission.atWork === 0 && admission.last === undefined) {
+    admission.since = fs.now();
+    admission.atWork++;
+  } else {
+    yield* waitForRoom(fs, admission);
+  }
+  try {
+    throwIfAborted(signal);
+    return yield* write();
+  } finally {
+    admission.atWork--;
+    admission.ended?.();
+  }
+}
+
+/** One after the other, in the order of the calls. */
+function* waitForRoom(fs: StepFs, admission: Admission): Steps<void> {
+  const before = admission.last;
+  let pass!: () => void;
+  const passed = new Promise<void>((resolve) => pass = resolve);
+  admission.last = passed;
+  try {
+    if (before !== undefined) yield* settled(before);
+    while (admission.atWork >= MOST_AT_WORK) {
+      yield* settled(new Promise<void>((resolve) => admission.ended = resolve));
+    }
+    if (fs.now() - admission.since >= LONGEST_STRETCH_MS) {
+      yield* fs.sleep(0);
+      admission.since = fs.now();
+    }
+  } finally {
+    if (admission.last === passed) admission.last = undefined;
+    admission.atWork++;
+    // The next one goes on when this one waits for its first operation.
+    pass();
+  }
+}
