@@ -10,6 +10,7 @@ export const HELP: string = `Usage: crashsafe COMMAND [OPTION]... [ARGUMENT]...
   crashsafe orphans DIR         list the temporary files that dead writers left in DIR
   crashsafe recover ROOT        remove the temporary directories that dead processes left in ROOT
   crashsafe doctor              tell what works on this runtime
+  crashsafe completion SHELL    print a script for bash, zsh or fish: eval "$(crashsafe completion bash)"
 
 Options of write and copy:
   --hash DIGEST        publish only bytes with this digest (hexadecimal or sha256-...)

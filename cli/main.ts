@@ -8,6 +8,7 @@
  */
 
 import process from "node:process";
+import { completion } from "./completion.ts";
 import { copy } from "./copy.ts";
 import { exitCodeOf, report, UsageError } from "./failures.ts";
 import { doctor } from "./doctor.ts";
@@ -28,6 +29,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<num
   orphans,
   recover,
   doctor,
+  completion,
 };
 
 async function main(args: readonly string[]): Promise<number> {

@@ -16,6 +16,7 @@ import {
 import {
   type Outcome,
   type ProgramOptions,
+  projectFile,
   runProgram,
   startProgram,
 } from "../support/programs.ts";
@@ -196,6 +197,56 @@ describe("crashsafe recover", () => {
     }));
 });
 
+if (runtime === "bun" && projectFile("cli/main").endsWith(".ts")) {
+  test("the command compiled by Bun into one file works without Bun", () =>
+    withTempDir(async (dir) => {
+      const build = spawnSync(
+        process.execPath,
+        ["build", "--compile", projectFile("cli/main"), "--outfile", `${dir}/crashsafe`],
+        { encoding: "utf8" },
+      );
+      assert.equal(build.status, 0, build.stderr);
+      const run = spawnSync(`${dir}/crashsafe`, ["write", "out"], { cwd: dir, input: "content" });
+      assert.equal(run.status, 0, String(run.stderr));
+      assert.equal(readFileSync(`${dir}/out`, "utf8"), "content");
+      const lock = spawnSync(`${dir}/crashsafe`, ["lock", "l", "--", "true"], { cwd: dir });
+      assert.equal(lock.status, 0, String(lock.stderr));
+    }));
+}
+
+describe("crashsafe completion", () => {
+  test("completes commands, options, values and files in bash", (t) =>
+    withTempDir(async (dir) => {
+      if (spawnSync("bash", ["--version"]).status !== 0) return skip(t, "there is no bash");
+      const { stdout } = await crashsafe(dir, ["completion", "bash"]);
+      writeFileSync(`${dir}/some-file`, "");
+      const complete = (...words: readonly string[]): string =>
+        spawnSync("bash", [
+          "-c",
+          `${stdout}\nCOMP_WORDS=(crashsafe "$@"); COMP_CWORD=$#; _crashsafe; echo "\${COMPREPLY[*]}"`,
+          "bash",
+          ...words,
+        ], { cwd: dir, encoding: "utf8" }).stdout.trim();
+      assert.equal(complete("re"), "recover");
+      assert.equal(complete("write", "--dur"), "--durability");
+      assert.equal(complete("copy", "--symlink", "re"), "replace refuse");
+      assert.equal(complete("write", "some"), "some-file");
+      assert.equal(complete("completion", "z"), "zsh");
+    }));
+
+  test("knows every option that the help tells of", async () => {
+    const help = (await runProgram("cli/main", { args: ["--help"] })).stdout;
+    const script = (await runProgram("cli/main", { args: ["completion", "fish"] })).stdout;
+    const told = [...help.matchAll(/^  --([a-z-]+)/gm)].map(([, name]) => name ?? "");
+    assert.ok(told.length > 15);
+    for (const name of told.filter((one) => !["help", "version"].includes(one))) {
+      assert.ok(script.includes(` -l ${name}`), name);
+    }
+    const commands = [...help.matchAll(/^  crashsafe ([a-z]+) /gm)].map(([, name]) => name ?? "");
+    for (const name of commands) assert.ok(script.includes(` -a ${name} `), name);
+  });
+});
+
 describe("crashsafe fails with one line and its exit status:", () => {
   const CASES: readonly (readonly [number, readonly string[], RegExp])[] = [
     [1, ["copy", "none", "b"], /Cannot publish ".*\/b": opening ".*\/none" failed with ENOENT/],
@@ -222,6 +273,7 @@ describe("crashsafe fails with one line and its exit status:", () => {
     [2, ["orphans", "--older-than=soon", "."], /--older-than must be like 90s, 15m, 36h or 7d/],
     [2, ["orphans", "--also=git", "."], /also may be oxen, aperture/],
     [2, ["recover"], /wanted one ROOT/],
+    [2, ["completion", "tcsh"], /wanted bash, zsh or fish/],
     [
       4,
       ["write", "--hash=99aa06d3014798d86001c324468d497f", "out"],

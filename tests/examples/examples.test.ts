@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
+import process from "node:process";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
 import { runProgram, startProgram } from "../support/programs.ts";
@@ -104,6 +105,45 @@ if (runtime !== "node") {
       }
     }));
 }
+
+test("the example of a build writes all pages, and sweeps what a killed one left", () =>
+  withTempDir(async (dir) => {
+    writeFileSync(`${dir}/.7.html.abcdefghijklmnopqrstuvwx27.cs1l`, "half");
+    const { stdout, stderr } = await runProgram("examples/site_build", { args: [dir, "600"] });
+    assert.match(stdout, /^600 pages in 2 batches, [01] orphans removed$/m, stderr);
+    assert.equal(readFileSync(`${dir}/599.html`, "utf8"), "<h1>Page 599</h1>\n");
+    assert.equal(readdirSync(dir).filter((name) => name.endsWith(".html")).length, 600);
+  }));
+
+test("the example of a store adds and removes whole layers, and recovers", () =>
+  withTempDir(async (dir) => {
+    const store = (...args: readonly string[]): ReturnType<typeof runProgram> =>
+      runProgram("examples/layer_store", { args: [dir, ...args] });
+    assert.equal((await store("add", "base", "hello")).stderr, "");
+    assert.equal(readFileSync(`${dir}/layers/base/size`, "utf8"), "5\n");
+    assert.match((await store("add", "base", "again")).stderr, /EEXIST/);
+    mkdirSync(`${dir}/tmp/temp-dir-${"a".repeat(26)}/0-old`, { recursive: true });
+    assert.equal((await store("remove", "base")).stderr, "");
+    assert.deepEqual(readdirSync(`${dir}/layers`), []);
+    assert.deepEqual(readdirSync(`${dir}/tmp`), []);
+  }));
+
+test("the example of a server has what it answered on the disk, and ends by a signal", () =>
+  withTempDir(async (dir) => {
+    const { child, outcome } = startProgram("examples/state_server", {
+      args: [`${dir}/state.json`],
+    });
+    const [line] = await once(child.stdout ?? assert.fail(), "data");
+    const url = `http://127.0.0.1:${String(line).trim()}/`;
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, async () => Number(await (await fetch(url)).text())),
+    );
+    assert.equal(Math.max(...answers), 50);
+    assert.equal(readFileSync(`${dir}/state.json`, "utf8"), '{"visits":50}');
+    process.kill(child.pid as number, "SIGTERM");
+    assert.equal((await outcome).signal, "SIGTERM");
+    assert.deepEqual(readdirSync(dir), ["state.json"]);
+  }));
 
 test("the example of a shared counter counts together with a shell script", (t) =>
   withTempDir(async (dir) => {
