@@ -2,7 +2,7 @@
  * One batch of files, published at the price of a few.
  *
  *    1. take the turns of all paths
- *    2. for each file: verify bytes, look at the target, open its directory, create a temporary sibling, write, owner, mode, time
+ *    2. verify the bytes of all files; for each file: look at the target, open its directory, create a temporary sibling, write, owner, mode, time
  *    3. one round of fsyncs: side by side, or one syncfs(2) for each file system where it is a synchronous call's and pays
  *    4. fsync what contains directories that were just made
  *    5. the commits, one after the other: each is THE COMMIT POINT of its file
@@ -24,7 +24,14 @@ import { findDestination } from "./destination.ts";
 import { cannotSyncDirectory, notPublished } from "./failures.ts";
 import { GroupPublishError } from "./group_error.ts";
 import { type Metadata, setMetadata } from "./metadata.ts";
-import { type Draft, fillDraft, openDraft, type PublishJob } from "./publish.ts";
+import {
+  beginHash,
+  type Draft,
+  fillDraft,
+  type Hashing,
+  openDraft,
+  type PublishJob,
+} from "./publish.ts";
 import type { Receipt } from "./receipt.ts";
 import { discardSibling } from "./temp_sibling.ts";
 import { type GroupTurn, inTurns, Overtaken } from "./write_queue.ts";
@@ -110,13 +117,21 @@ class Batch {
   *#prepare(): Steps<void> {
     let target = "";
     try {
+      // A mismatch must not even leave a directory that another file of the batch needs.
+      const hashes: Hashing[] = [];
+      for (const job of this.#jobs) {
+        target = job.target;
+        throwIfAborted(this.#signal);
+        hashes.push(yield* beginHash(this.#fs, job, job.source.inMemory?.byteLength));
+        yield* this.#breathe();
+      }
       for (const [index, job] of this.#jobs.entries()) {
         target = job.target;
         throwIfAborted(this.#signal);
         const turn = this.#turns[index] as GroupTurn;
         const overtaken = turn.overtakenBy();
         if (overtaken !== undefined) this.#receipts[index] = overtaken;
-        else yield* this.#add(index, job, turn);
+        else yield* this.#add(index, job, turn, hashes[index]);
         yield* this.#breathe();
       }
       yield* this.#syncFiles();
@@ -134,13 +149,13 @@ class Batch {
   }
 
   /** Makes, fills and dresses one temporary file. */
-  *#add(index: number, job: PublishJob, turn: GroupTurn): Steps<void> {
+  *#add(index: number, job: PublishJob, turn: GroupTurn, hash: Hashing): Steps<void> {
     const fs = this.#fs;
     const { options: o } = job;
     const source = yield* job.source.open(fs);
     const destination = yield* findDestination(fs, job.target, o);
     const dir = yield* this.#openDir(dirname(destination.path), o.createParents, turn);
-    const draft = yield* openDraft(fs, job, source);
+    const draft = yield* openDraft(fs, job, source, hash);
     let filled: Pick<Receipt, "bytes" | "hash">;
     let metadata: Metadata;
     try {

@@ -93,9 +93,14 @@ export interface Draft {
 }
 
 /** All that comes before the first byte is written. */
-export function* openDraft(fs: StepFs, job: PublishJob, source: OpenSource): Steps<Draft> {
+export function* openDraft(
+  fs: StepFs,
+  job: PublishJob,
+  source: OpenSource,
+  begun?: Hashing,
+): Steps<Draft> {
   const { target, options: o } = job;
-  const hash = yield* beginHash(fs, job, source.size);
+  const hash = begun ?? (yield* beginHash(fs, job, source.size));
   const destination = yield* findDestination(fs, target, o);
   requireSettableMode(fs, destination, o);
   const temp = yield* createSibling(fs, destination.path, {
@@ -148,13 +153,13 @@ function progressReport(
 }
 
 /** A wanted digest: computed and compared already, or running along with the bytes. */
-type Hashing =
+export type Hashing =
   | { readonly verified: string; readonly running?: undefined }
   | { readonly verified?: undefined; readonly running: DigestStream }
   | undefined;
 
 /** Bytes in memory are verified before anything is touched, all others on their way. */
-function* beginHash(
+export function* beginHash(
   fs: StepFs,
   { target, source: { inMemory }, options: o }: PublishJob,
   size: number | undefined,

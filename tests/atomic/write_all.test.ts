@@ -132,6 +132,19 @@ for (const [name, writeAll] of BOTH) {
         }
       }));
 
+    test("verifies the bytes of all before it makes so much as a directory", () =>
+      withTempDir(async (dir) => {
+        const adapter = new FaultFs(systemAdapter());
+        const entries: readonly WriteEntry[] = [
+          { path: `${dir}/made/deep/a`, data: "x" },
+          { path: `${dir}/made/deep/b`, data: "x", hash: EMPTY },
+        ];
+        const error = await failure(() => writeAll(entries, { adapter, parents: "create" }));
+        assert.ok(error instanceof HashMismatchError && error.path === `${dir}/made/deep/b`);
+        assert.equal(adapter.trace(), "");
+        assert.deepEqual(readdirSync(dir), []);
+      }));
+
     test("refuses misuse before any effect", () =>
       withTempDir(async (dir) => {
         const good = { path: `${dir}/a`, data: "x" };
