@@ -199,7 +199,7 @@ describe("crashsafe recover", () => {
 
 if (runtime === "bun" && projectFile("cli/main").endsWith(".ts")) {
   test("the command compiled by Bun into one file works without Bun", () =>
-    withTempDir(async (dir) => {
+    withTempDir((dir) => {
       const build = spawnSync(
         process.execPath,
         ["build", "--compile", projectFile("cli/main"), "--outfile", `${dir}/crashsafe`],
@@ -237,12 +237,12 @@ describe("crashsafe completion", () => {
   test("knows every option that the help tells of", async () => {
     const help = (await runProgram("cli/main", { args: ["--help"] })).stdout;
     const script = (await runProgram("cli/main", { args: ["completion", "fish"] })).stdout;
-    const told = [...help.matchAll(/^  --([a-z-]+)/gm)].map(([, name]) => name ?? "");
+    const told = [...help.matchAll(/^ {2}--([a-z-]+)/gm)].map(([, name]) => name ?? "");
     assert.ok(told.length > 15);
     for (const name of told.filter((one) => !["help", "version"].includes(one))) {
       assert.ok(script.includes(` -l ${name}`), name);
     }
-    const commands = [...help.matchAll(/^  crashsafe ([a-z]+) /gm)].map(([, name]) => name ?? "");
+    const commands = [...help.matchAll(/^ {2}crashsafe ([a-z]+) /gm)].map(([, name]) => name ?? "");
     for (const name of commands) assert.ok(script.includes(` -a ${name} `), name);
   });
 });
