@@ -15,12 +15,12 @@
 import { dirname } from "node:path";
 import { throwIfAborted } from "../base/abort.ts";
 import { closeQuietly, fsyncDirIfPossible, makeDirs, syncMadeDirs } from "../base/directories.ts";
-import { CrashSafeError } from "../base/errors.ts";
+import { CrashSafeError, DurabilityUnknownError } from "../base/errors.ts";
 import { pathKey } from "../base/paths.ts";
 import { type Begun, failedWith, type OpenFile, type StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
 import { commit } from "./commit.ts";
-import { findDestination } from "./destination.ts";
+import { findDestination, refused } from "./destination.ts";
 import { cannotSyncDirectory, notPublished } from "./failures.ts";
 import { GroupPublishError } from "./group_error.ts";
 import { type Metadata, setMetadata } from "./metadata.ts";
@@ -58,8 +58,10 @@ interface Member {
   readonly draft: Draft;
   /** To be synced. */
   readonly dir: OpenFile | undefined;
-  readonly receipt: Receipt;
+  receipt: Receipt;
   committed: boolean;
+  /** Nobody can tell whether it is in place. */
+  isUnknown: boolean;
 }
 
 /** fsyncs under way at the same time. */
@@ -129,15 +131,16 @@ class Batch {
         target = job.target;
         throwIfAborted(this.#signal);
         const turn = this.#turns[index] as GroupTurn;
-        const overtaken = turn.overtakenBy();
+        const overtaken = overtakenBy(job, turn);
         if (overtaken !== undefined) this.#receipts[index] = overtaken;
         else yield* this.#add(index, job, turn, hashes[index]);
         yield* this.#breathe();
       }
       yield* this.#syncFiles();
-      for (const { job: { options: o }, turn, dir } of this.#members) {
-        if (dir === undefined || turn.durability !== "full") continue;
-        yield* this.#prepareDir(dir, o.requireDurability);
+      for (const dir of this.#dirs.values()) yield* this.#prepareDir(dir);
+      for (const { job, turn } of this.#members) {
+        target = job.target;
+        overtakenBy(job, turn);
       }
       throwIfAborted(this.#signal);
     } catch (cause) {
@@ -155,7 +158,7 @@ class Batch {
     const source = yield* job.source.open(fs);
     const destination = yield* findDestination(fs, job.target, o);
     const dir = yield* this.#openDir(dirname(destination.path), o.createParents, turn);
-    const draft = yield* openDraft(fs, job, source, hash);
+    const draft = yield* openDraft(fs, job, source, { hash, destination });
     let filled: Pick<Receipt, "bytes" | "hash">;
     let metadata: Metadata;
     try {
@@ -170,7 +173,16 @@ class Batch {
     const { durability } = turn;
     const reached = durability === "full" && dir === undefined ? "file" : durability;
     const receipt = { path: draft.destination.path, ...filled, ...metadata, durability: reached };
-    this.#members.push({ index, job, turn, draft, dir, receipt, committed: false });
+    this.#members.push({
+      index,
+      job,
+      turn,
+      draft,
+      dir,
+      receipt,
+      committed: false,
+      isUnknown: false,
+    });
   }
 
   /**
@@ -250,11 +262,25 @@ class Batch {
     return rest;
   }
 
-  *#prepareDir(dir: OpenFile, required: boolean): Steps<void> {
-    let durable = yield* syncMadeDirs(this.#fs, dir.path);
-    if (!required) return;
-    durable = (yield* fsyncDirIfPossible(this.#fs, dir)) && durable;
-    if (!durable) throw cannotSyncDirectory(dir.path);
+  /** Everything about a directory that can fail before the first commit. */
+  *#prepareDir(dir: OpenFile): Steps<void> {
+    const inside = this.#members.filter((member) =>
+      member.dir === dir && member.turn.durability === "full"
+    );
+    const [first] = inside;
+    if (first === undefined) return;
+    const strict = inside.find(({ job }) => job.options.requireDurability);
+    try {
+      let durable = yield* syncMadeDirs(this.#fs, dir.path);
+      if (strict !== undefined) {
+        durable = (yield* fsyncDirIfPossible(this.#fs, dir)) && durable;
+        if (!durable) throw cannotSyncDirectory(dir.path);
+      }
+      if (durable) return;
+      for (const member of inside) member.receipt = { ...member.receipt, durability: "file" };
+    } catch (cause) {
+      throw new FileFailure((strict ?? first).job.target, cause);
+    }
   }
 
   /** Step 5. */
@@ -264,9 +290,13 @@ class Batch {
       try {
         yield* this.#commit(member);
       } catch (cause) {
+        member.isUnknown = cause instanceof DurabilityUnknownError && cause.committed === "unknown";
         const leftover = yield* this.#discard(this.#members.slice(place));
         const failure = notPublished(member.job.target, cause, this.#signal, leftover);
-        if (!this.#members.some(({ committed }) => committed)) throw failure;
+        const alone = this.#jobs.length === 1;
+        if (!this.#members.some(({ committed, isUnknown }) => committed || isUnknown && !alone)) {
+          throw failure;
+        }
         // What is in place becomes durable as far as it can; the receipts tell.
         yield* this.#syncNames();
         throw this.#partly(failure);
@@ -275,13 +305,13 @@ class Batch {
   }
 
   *#commit(member: Member): Steps<void> {
-    const { index, job: { options: o }, turn, draft: { temp, destination }, receipt } = member;
+    const { index, job, turn, draft: { temp, destination }, receipt } = member;
     try {
-      const leftover = yield* commit(this.#fs, temp, destination.path, o.existing, turn);
+      const leftover = yield* commit(this.#fs, temp, destination.path, job.options.existing, turn);
       member.committed = true;
       this.#receipts[index] = leftover === undefined ? receipt : { ...receipt, leftover };
     } catch (cause) {
-      const overtaken = cause instanceof Overtaken ? turn.overtakenBy() : undefined;
+      const overtaken = cause instanceof Overtaken ? overtakenBy(job, turn) : undefined;
       if (overtaken === undefined) throw cause;
       yield* discardSibling(this.#fs, temp);
       this.#receipts[index] = overtaken;
@@ -329,13 +359,16 @@ class Batch {
 
   #partly(cause: unknown): GroupPublishError {
     const published = this.#inPlace();
+    const unknown = this.#members.flatMap(({ job, isUnknown }) => isUnknown ? [job.target] : []);
     const unpublished = this.#jobs.flatMap(({ target }, index) =>
-      this.#receipts[index] === undefined ? [target] : []
+      this.#receipts[index] === undefined && !unknown.includes(target) ? [target] : []
     );
     const known = cause instanceof CrashSafeError;
     const what = cause instanceof Error ? cause.message : String(cause);
     return new GroupPublishError(
-      `Cannot publish all of ${this.#jobs.length} files: ${what}; ${published.length} are in place, ${unpublished.length} are as they were`,
+      `Cannot publish all of ${this.#jobs.length} files: ${what}; ${published.length} are in place, ${unpublished.length} are as they were${
+        unknown.length === 0 ? "" : `, of ${unknown.length} it cannot be told`
+      }`,
       {
         code: known ? cause.code : "Unknown",
         operation: known ? cause.operation : "publish",
@@ -344,6 +377,7 @@ class Batch {
       },
       published,
       unpublished,
+      unknown,
     );
   }
 
@@ -363,6 +397,15 @@ class Batch {
     }
     return leftover;
   }
+}
+
+/** The receipt of the write that overtook. Throws for who wanted to be the one that creates the file: it is there. */
+function overtakenBy({ target, options }: PublishJob, turn: GroupTurn): Receipt | undefined {
+  const receipt = turn.overtakenBy();
+  if (receipt !== undefined && options.existing === "fail") {
+    throw notPublished(target, refused("EEXIST", target), undefined);
+  }
+  return receipt;
 }
 
 /** A failure, and whose it is. */

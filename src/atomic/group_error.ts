@@ -9,6 +9,8 @@ export class GroupPublishError extends CrashSafeError {
   readonly published: readonly Receipt[];
   /** The targets that are as they were, as far as the entries had been read. */
   readonly unpublished: readonly string[];
+  /** The target whose commit failed in such a way that nobody can tell whether it is in place. */
+  readonly unknown: readonly string[];
 
   /** Made by this package; exported for `instanceof`. */
   constructor(
@@ -16,9 +18,11 @@ export class GroupPublishError extends CrashSafeError {
     details: ErrorDetails,
     published: readonly Receipt[],
     unpublished: readonly string[],
+    unknown: readonly string[],
   ) {
     super(message, details);
     this.published = published;
     this.unpublished = unpublished;
+    this.unknown = unknown;
   }
 }

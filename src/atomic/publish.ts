@@ -30,7 +30,7 @@ import type { ResolvedOptions } from "./options.ts";
 import type { Receipt } from "./receipt.ts";
 import type { OpenSource, Source } from "./sources.ts";
 import { createSibling, discardSibling, SiblingSink, type TempSibling } from "./temp_sibling.ts";
-import { inTurn, type Turn } from "./write_queue.ts";
+import { type Coalescing, inTurn, type Turn } from "./write_queue.ts";
 
 /** One publish. */
 export interface PublishJob {
@@ -44,7 +44,7 @@ export interface PublishJob {
 export function* publish(fs: StepFs, job: PublishJob): Steps<Receipt> {
   const { target, options: { durability, existing, signal } } = job;
   const key = pathKey(target);
-  const wanted = { key, durability, signal, coalesce: coalescing(job) };
+  const wanted = { key, durability, signal, coalesce: coalescing(fs, job) };
   // Who has a source of its own pace must not keep others from their work.
   const isQuick = fs.colour === "async" && job.source.inMemory !== undefined;
   const receipt = yield* inTurn(
@@ -62,11 +62,15 @@ export function* publish(fs: StepFs, job: PublishJob): Steps<Receipt> {
   return receipt;
 }
 
-/** Writes of bytes in memory with the same text here may take each other's place. */
-function coalescing({ source, options: o }: PublishJob): string | undefined {
+/** Writes of bytes in memory may take each other's place. */
+function coalescing(fs: StepFs, { source, options: o }: PublishJob): Coalescing | undefined {
   if (!o.coalesce || source.inMemory === undefined) return undefined;
   const { signal: _, onProgress: __, ...same } = o;
-  return JSON.stringify(same, (_key, value) => typeof value === "bigint" ? String(value) : value);
+  const options = JSON.stringify(
+    same,
+    (_key, value) => typeof value === "bigint" ? String(value) : value,
+  );
+  return { adapter: fs.adapter, options };
 }
 
 function* publishNow(fs: StepFs, job: PublishJob, turn: Turn): Steps<Receipt> {
@@ -97,11 +101,11 @@ export function* openDraft(
   fs: StepFs,
   job: PublishJob,
   source: OpenSource,
-  begun?: Hashing,
+  known: { readonly hash?: Hashing; readonly destination?: Destination } = {},
 ): Steps<Draft> {
   const { target, options: o } = job;
-  const hash = begun ?? (yield* beginHash(fs, job, source.size));
-  const destination = yield* findDestination(fs, target, o);
+  const hash = known.hash ?? (yield* beginHash(fs, job, source.size));
+  const destination = known.destination ?? (yield* findDestination(fs, target, o));
   requireSettableMode(fs, destination, o);
   const temp = yield* createSibling(fs, destination.path, {
     mode: destination.old === undefined && o.mode === undefined ? 0o666 : 0o600,

@@ -2,7 +2,7 @@
 
 import { requireSignal, throwIfAborted } from "../base/abort.ts";
 import { chooseAdapter } from "../base/default_adapter.ts";
-import { CrashSafeError, MisuseError } from "../base/errors.ts";
+import { CrashSafeError, DurabilityUnknownError, MisuseError } from "../base/errors.ts";
 import type { FsAdapter } from "../base/fs_adapter.ts";
 import { absoluteFilePath, nameOf } from "../base/paths.ts";
 import { StepFs } from "../base/step_fs.ts";
@@ -131,6 +131,12 @@ function requireEntries(entries: unknown): AsyncIterable<WriteEntry> {
   throw new MisuseError(`Entries must be iterable, not ${nameOf(entries)}`);
 }
 
+/** What is undefined in an entry is the same as not there: it must not widen the mode that was asked for all. */
+function given<T extends object>(own: T): Partial<T> {
+  const known = Object.entries(own).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(known) as Partial<T>;
+}
+
 /** Files and directories, each with a descriptor. */
 const MOST_OPEN = 512;
 
@@ -165,9 +171,8 @@ class Group {
     const dir = dirname(target);
     const more = this.#dirs.has(dir) ? 1 : 2;
     if (this.#jobs.length + this.#dirs.size + more > MOST_OPEN) return false;
-    // What an option is not in an entry is the same as not there.
     const { adapter: _, ...shared } = this.#options;
-    const options = resolveOptions({ ...shared, ...own }, "require");
+    const options = resolveOptions({ ...shared, ...given(own) }, "require");
     requireCapabilities(this.#adapter, target, options);
     this.#dirs.add(dir);
     this.#jobs.push({ target, source: bytesSource(toBytes(data)), options });
@@ -199,12 +204,16 @@ class Group {
     const { code, operation, path } = cause;
     const group = cause instanceof GroupPublishError ? cause : undefined;
     const published = [...this.#receipts, ...(group?.published ?? [])];
-    const unpublished = group?.unpublished ?? jobs.map(({ target }) => target);
+    const unknown = group?.unknown ??
+      (cause instanceof DurabilityUnknownError ? jobs.map(({ target }) => target) : []);
+    const unpublished = group?.unpublished ??
+      jobs.map(({ target }) => target).filter((target) => !unknown.includes(target));
     return new GroupPublishError(
       `${cause.message}; ${published.length} files are in place, of earlier batches, too`,
       { code, operation, path, cause },
       published,
       unpublished,
+      unknown,
     );
   }
 }

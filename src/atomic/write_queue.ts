@@ -38,9 +38,11 @@ export interface QueuedWrite {
   readonly key: string;
   readonly durability: Durability;
   readonly signal: AbortSignal | undefined;
-  /** Equal texts may take each other's place. */
-  readonly coalesce?: string | undefined;
+  readonly coalesce?: Coalescing | undefined;
 }
+
+/** What two writes must have in common that may take each other's place. */
+export type Coalescing = NonNullable<WriteTicket["coalesce"]>;
 
 /** Runs one write when its turn has come. */
 export function inTurn(
@@ -78,10 +80,12 @@ export function* inTurns<T>(
     );
   }
   const tickets = new Map<string, WriteTicket>();
+  const commitsLeft = new Map<string, number>();
   for (const { key } of wanted) {
     if (tickets.has(key)) continue;
     const all = wanted.filter((one) => one.key === key).map((one) => one.durability);
     tickets.set(key, takeTicket(state, { key, durability: strongest(all) }));
+    commitsLeft.set(key, all.length);
   }
   try {
     for (const ticket of tickets.values()) {
@@ -100,7 +104,10 @@ export function* inTurns<T>(
           if (ticket.overtaken !== undefined) throw new Overtaken();
         },
         committed() {
-          ticket.committed = true;
+          const left = (commitsLeft.get(key) as number) - 1;
+          commitsLeft.set(key, left);
+          // Until its last commit of the path a synchronous write can overtake what is left.
+          ticket.committed = left === 0;
         },
         overtakenBy() {
           if (ticket.overtaken === undefined) return undefined;
@@ -252,8 +259,8 @@ function takeTicket(
 }
 
 function mayReplace({ coalesce }: WriteTicket, last: WriteTicket): boolean {
-  return coalesce !== undefined && coalesce === last.coalesce && !last.started &&
-    last.overtaken === undefined;
+  return coalesce !== undefined && coalesce.adapter === last.coalesce?.adapter &&
+    coalesce.options === last.coalesce.options && !last.started && last.overtaken === undefined;
 }
 
 function* waitForTurn(

@@ -17,8 +17,8 @@ export interface WriteTicket {
   committed: boolean;
   /** How the synchronous write ended that overtook this one. */
   overtaken: { readonly receipt: unknown } | { readonly failure: unknown } | undefined;
-  /** Writes with the same text here may take each other's place while they wait. */
-  readonly coalesce: string | undefined;
+  /** Writes with the same adapter and equal options may take each other's place while they wait. */
+  readonly coalesce: { readonly adapter: object; readonly options: string } | undefined;
   /** The turn has come. */
   started: boolean;
   /** Those whose place this write has taken, oldest first. They are in no queue. */

@@ -64,6 +64,17 @@ describe("writes of one path that coalesce", () => {
       }
     }));
 
+  test("are of one adapter: a write to another file system is not this one", () =>
+    withTempDir(async (dir) => {
+      const path = `${dir}/file`;
+      const [one, two] = [new FaultFs(systemAdapter()), new FaultFs(systemAdapter())];
+      const receipts = await Promise.all(
+        [one, one, two, one].map((adapter, version) => write(path, version, { adapter })),
+      );
+      assert.deepEqual([renames(one), renames(two)], [3, 1]);
+      assert.ok(receipts.every(({ coalesced }) => coalesced === undefined));
+    }));
+
   test("are bytes in memory: a stream keeps its turn", () =>
     withTempDir(async (dir) => {
       const adapter = new FaultFs(systemAdapter());

@@ -162,6 +162,73 @@ for (const [name, writeAll] of BOTH) {
         assert.deepEqual(readdirSync(dir), []);
       }));
 
+    test("takes an option that an entry leaves undefined from the call", () =>
+      withTempDir(async (dir) => {
+        const entry = { path: `${dir}/secret`, data: "x", mode: undefined, durability: undefined };
+        const { receipts } = await writeAll([entry as unknown as WriteEntry], {
+          mode: 0o600,
+          durability: "none",
+        });
+        assert.equal(receipts[0]?.durability, "none");
+        assert.equal(statSync(`${dir}/secret`).mode & 0o777, 0o600);
+      }));
+
+    test("says file, not full, when what contains a new directory cannot be synced", () =>
+      withTempDir(async (dir) => {
+        const adapter = new FaultFs(systemAdapter(), [{
+          kinds: ["fsyncDir"],
+          errno: "EINVAL",
+          path: new RegExp(`${dir}$`),
+          times: "always",
+        }]);
+        mkdirSync(`${dir}/old`);
+        const { receipts } = await writeAll(
+          ["old/a", "made/b", "made/c"].map((name) => ({ path: `${dir}/${name}`, data: "x" })),
+          { adapter, parents: "create" },
+        );
+        assert.deepEqual(receipts.map(({ durability }) => durability), ["full", "file", "file"]);
+        assert.equal(adapter.openHandles, 0);
+      }));
+
+    test("asks each directory once whether it can be synced, where that is required", () =>
+      withTempDir(async (dir) => {
+        const entries = [..."abcde"].map((one) => ({ path: `${dir}/${one}`, data: "x" }));
+        const adapter = new FaultFs(systemAdapter());
+        await writeAll(entries, { adapter, requireDurability: true });
+        assert.equal(adapter.log.filter(({ kind }) => kind === "fsyncDir").length, 2);
+        const refusing = new FaultFs(systemAdapter(), [{ kinds: ["fsyncDir"], errno: "EINVAL" }]);
+        const more = [..."vwxyz"].map((one) => ({ path: `${dir}/${one}`, data: "x" }));
+        const error = await failure(() =>
+          writeAll(more, { adapter: refusing, requireDurability: true })
+        );
+        assert.equal(error.code, "Unsupported");
+        assert.deepEqual(readdirSync(dir).sort(), [..."abcde"]);
+      }));
+
+    test("says which one nobody can tell about when a commit and the look after it fail", () =>
+      withTempDir(async (dir) => {
+        for (const name of "abc") writeFileSync(`${dir}/${name}`, "old");
+        for (const afterwards of [true, false]) {
+          // Each target is looked at before, and after its rename has failed.
+          const adapter = new FaultFs(systemAdapter(), [
+            { kinds: ["rename"], errno: "EIO", nth: 2, afterwards },
+            { kinds: ["lstat"], errno: "EIO", path: /b$/, nth: 2, times: "always" },
+          ]);
+          const entries = [..."abc"].map((one) => ({ path: `${dir}/${one}`, data: "new" }));
+          const error = await failure(() => writeAll(entries, { adapter }));
+          assert.ok(error instanceof GroupPublishError, String(error));
+          assert.deepEqual(error.published.map(({ path }) => path), [`${dir}/a`]);
+          assert.deepEqual(error.unknown, [`${dir}/b`]);
+          assert.deepEqual(error.unpublished, [`${dir}/c`]);
+          assert.match(
+            error.message,
+            /1 are in place, 1 are as they were, of 1 it cannot be told$/,
+          );
+          assert.equal(readFileSync(`${dir}/b`, "utf8"), afterwards ? "new" : "old");
+          writeFileSync(`${dir}/b`, "old");
+        }
+      }));
+
     test("says exactly which are in place when a commit fails", () =>
       withTempDir(async (dir) => {
         for (const name of "abcd") writeFileSync(`${dir}/${name}`, "old");
@@ -274,8 +341,8 @@ describe("the trace of a group", () => {
   test("asynchronous: fsyncs side by side", async () => {
     const adapter = new FaultFs(new MemoryFs());
     await atomicWriteAll(["/a", "/b"].map((path) => ({ path, data: "x" })), { adapter });
-    const one = "lstat openDir lstat open flock fstat write";
-    const other = "lstat lstat open flock fstat write";
+    const one = "lstat openDir open flock fstat write";
+    const other = "lstat open flock fstat write";
     assert.equal(
       adapter.trace(),
       `${one} ${other} fsync fsync rename rename close close fsyncDir closeDir`,
@@ -335,6 +402,62 @@ describe("a group among other writers", () => {
       assert.equal((await waiting).superseded, true);
       assert.equal(readFileSync(a, "utf8"), "all");
       assert.deepEqual(readdirSync(dir).sort(), ["a", "b"]);
+    }));
+
+  test("has lost when it wanted to be the one that creates a file, and publishes nothing", () =>
+    withTempDir(async (dir) => {
+      const [a, b] = [`${dir}/a`, `${dir}/b`];
+      const entries: readonly WriteEntry[] = [
+        { path: a, data: "group" },
+        { path: b, data: "group", existing: "fail" },
+      ];
+      const adapter = new FaultFs(systemAdapter(), [{
+        kinds: ["fsync"],
+        delayMs: 5,
+        times: "always",
+      }]);
+      const begun = atomicWriteAll(entries, { adapter });
+      atomicWriteSync(b, "sync");
+      const error = await failure(() => begun);
+      assert.ok(error instanceof PublishError && error.code === "EEXIST");
+      assert.equal(error.path, b);
+      assert.deepEqual(readdirSync(dir), ["b"]);
+      assert.equal(readFileSync(b, "utf8"), "sync");
+      // Overtaken before its turn has come.
+      const waiting = [
+        atomicWrite(a, "before", { adapter }),
+        atomicWriteAll([
+          { path: `${dir}/c`, data: "group" },
+          { path: a, data: "group", existing: "fail" },
+        ]),
+      ];
+      atomicWriteSync(a, "sync");
+      assert.equal((await failure(() => waiting[1])).code, "EEXIST");
+      await waiting[0];
+      assert.deepEqual(readdirSync(dir).sort(), ["a", "b"]);
+    }));
+
+  test("is overtaken between two of its commits of one path", () =>
+    withTempDir(async (dir) => {
+      const path = `${dir}/file`;
+      // A file that is in use for a moment: the second commit waits, and others have the thread.
+      const base = systemAdapter();
+      const adapter = new FaultFs({ ...base, transientRenameErrors: ["EBUSY"] }, [{
+        kinds: ["rename"],
+        errno: "EBUSY",
+        nth: 2,
+      }]);
+      const group = atomicWriteAll([{ path, data: "first" }, { path, data: "second" }], {
+        adapter,
+      });
+      while (!adapter.log.some(({ kind }) => kind === "sleep")) {
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+      atomicWriteSync(path, "sync");
+      const { receipts } = await group;
+      assert.deepEqual(receipts.map(({ superseded }) => superseded), [undefined, true]);
+      assert.equal(readFileSync(path, "utf8"), "sync");
+      assert.deepEqual(readdirSync(dir), ["file"]);
     }));
 
   test("ends by an abort with its reason, before its first commit", () =>
