@@ -450,7 +450,7 @@ describe("a group among other writers", () => {
       const group = atomicWriteAll([{ path, data: "first" }, { path, data: "second" }], {
         adapter,
       });
-      while (!adapter.log.some(({ kind }) => kind === "sleep")) {
+      while (!adapter.log.some(({ kind, outcome }) => kind === "rename" && outcome === "EBUSY")) {
         await new Promise((resolve) => setTimeout(resolve));
       }
       atomicWriteSync(path, "sync");
