@@ -189,7 +189,7 @@ describe("temporary directories beside recoveries, in every order", () => {
       processes: { creator, one: recoverer, two: recoverer },
       check: clean,
       kills: exhaustive ? 1 : 0,
-    }, { memory: MEMORY, ...(exhaustive ? {} : { maxStates: 20_000 }) });
+    }, { memory: MEMORY, ...(exhaustive ? {} : { maxStates: 4_000 }) });
     holds(report);
   });
 
@@ -272,7 +272,7 @@ describe("the sweep beside the living, in every order", () => {
         return failed && `I6: ${failed.error}`;
       },
       kills: exhaustive ? 1 : 0,
-    }, { memory: MEMORY, ...(exhaustive ? {} : { maxStates: 20_000 }) });
+    }, { memory: MEMORY, ...(exhaustive ? {} : { maxStates: 4_000 }) });
     holds(report);
   });
 });
