@@ -9,7 +9,7 @@ import {
   type WriteAllResult,
   type WriteEntry,
 } from "@crashsafe/fs";
-import type { MemoryFs, ProcessBody } from "@crashsafe/fs/testing";
+import type { FaultFs, MemoryFs, ProcessBody } from "@crashsafe/fs/testing";
 import { exhaustive, explored, holds, scheduled } from "../support/explored.ts";
 import { sweepTemps, TEMP_NAME } from "../support/sweep.ts";
 
@@ -79,6 +79,32 @@ describe("each file of a group is old or new after a kill, a power cut or a faul
       assert.ok(report.kills > 20 && report.powerCuts > 20);
     });
   }
+});
+
+test("a synchronous group of many files is durable by one syncfs", async () => {
+  const paths = Array.from({ length: 8 }, (_, index) => `/dir/${index}`);
+  let syncs = 0;
+  const report = await explored({
+    setup: (fs) => fs.sync.mkdir("/dir", 0o755),
+    run(adapter, note) {
+      atomicWriteAllSync(paths.map((path) => ({ path, data: "new" })), { adapter });
+      syncs = (adapter as FaultFs).log.filter(({ kind }) => kind === "syncFs").length;
+      note("durable");
+    },
+    check({ tree, facts }) {
+      for (const path of paths) {
+        const content = tree.get(path)?.content;
+        if (content !== undefined && content !== "new") return `I9: ${path} is ${content}`;
+        if (facts.includes("durable") && content !== "new") return `I2: ${path} is ${content}`;
+      }
+      return undefined;
+    },
+    recover: (adapter) => sweepTemps(adapter, "/"),
+    faults: false,
+  }, { memory: MEMORY, maxImages: exhaustive ? 1_000 : 50 });
+  holds(report);
+  assert.equal(syncs, 1);
+  assert.ok(report.powerCuts > 20);
 });
 
 test("groups and single writes of the same paths, in every order, end and lose nothing", async () => {
