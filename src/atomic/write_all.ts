@@ -47,11 +47,15 @@ export interface WriteAllResult {
  * A batch has at most 512 open files. Before the first file of a batch is published a failure publishes nothing of that batch. Where one path occurs twice, the last wins.
  * A symbolic link is followed for each file by itself.
  *
+ * What earlier batches have published stays: a GroupPublishError tells of them. An abort, a TypeError for misuse and what iterating the entries throws
+ * come as they are and publish nothing of the batch at hand, but do not tell: catch them where more than 512 files are written.
+ *
  * @param entries The files; read batch by batch.
  * @param options For all of them.
  * @returns A receipt for each.
  * @throws {PublishError} And all others of `atomicWrite`, when nothing was published.
- * @throws {GroupPublishError} When some are in place: it tells which, and which not.
+ * @throws {TypeError} For misuse: nothing of the batch was touched.
+ * @throws {GroupPublishError} When some are in place: it tells which, which not, and of which nobody can tell.
  *
  * @example Write the outputs of a build
  * ```ts

@@ -368,6 +368,23 @@ describe("the trace of a group", () => {
   });
 });
 
+test("after a failed syncfs the fsync of each file tells whose data is lost, and nothing is published", () => {
+  const disk = new MemoryFs();
+  const adapter = new FaultFs(disk, [
+    { kinds: ["syncFs"], errno: "EIO" },
+    { kinds: ["fsync"], errno: "EIO", path: /\.5\./ },
+  ]);
+  const entries = Array.from({ length: 9 }, (_, index) => ({ path: `/${index}`, data: "x" }));
+  assert.throws(() => atomicWriteAllSync(entries, { adapter }), (error) => {
+    assert.ok(error instanceof PublishError && error.code === "EIO");
+    assert.equal(error.path, "/5");
+    return true;
+  });
+  assert.deepEqual([...disk.now().keys()], []);
+  assert.deepEqual(adapter.hazards, []);
+  assert.equal(adapter.openHandles, 0);
+});
+
 describe("a group among other writers", () => {
   test("takes turns: two groups with the same paths in different orders end", () =>
     withTempDir(async (dir) => {
