@@ -138,6 +138,8 @@ class Batch {
       }
       yield* this.#syncFiles();
       for (const dir of this.#dirs.values()) yield* this.#prepareDir(dir);
+      yield* this.#breathe();
+      // From here to the first commit it is one tick: nobody can abort or overtake in between.
       for (const { job, turn } of this.#members) {
         target = job.target;
         overtakenBy(job, turn);
@@ -286,8 +288,8 @@ class Batch {
   /** Step 5. */
   *#commitAll(): Steps<void> {
     for (const [place, member] of this.#members.entries()) {
-      yield* this.#breathe();
       try {
+        if (place > 0) yield* this.#breathe();
         yield* this.#commit(member);
       } catch (cause) {
         member.isUnknown = cause instanceof DurabilityUnknownError && cause.committed === "unknown";

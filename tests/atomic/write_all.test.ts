@@ -499,6 +499,89 @@ describe("a group among other writers", () => {
       assert.equal(adapter.openHandles, 0);
     }));
 
+  describe("that pauses before its first commit", () => {
+    const names = [..."abc"];
+
+    /** A group that pauses wherever it may; `during` runs in each pause after the last fsync has ended. */
+    function pausing(during: () => void): FaultFs {
+      const inner = systemAdapter();
+      let now = 0;
+      const sleep = async (): Promise<void> => {
+        const synced = adapter.log.filter(({ kind, outcome }) =>
+          kind === "fsync" && outcome === "ok"
+        );
+        if (synced.length >= names.length) during();
+        await null;
+      };
+      const adapter = new FaultFs(Object.create(inner, {
+        process: { value: { ...inner.process, now: () => now++ } },
+        async: { value: { ...inner.async, sleep } },
+      }));
+      return adapter;
+    }
+
+    test("is still ended by an abort, and publishes nothing", () =>
+      withTempDir(async (dir) => {
+        const abort = new AbortController();
+        const reason = new Error("enough");
+        let renamed = -1;
+        const adapter = pausing(() => {
+          if (abort.signal.aborted) return;
+          renamed = adapter.log.filter(({ kind }) => kind === "rename").length;
+          abort.abort(reason);
+        });
+        const { signal } = abort;
+        const entries = names.map((one) => ({ path: `${dir}/${one}`, data: "x" }));
+        assert.equal(await failure(() => atomicWriteAll(entries, { adapter, signal })), reason);
+        assert.equal(renamed, 0);
+        assert.deepEqual(readdirSync(dir), []);
+        assert.equal(adapter.openHandles, 0);
+      }));
+
+    test("still publishes nothing when it is not the one that creates a file", () =>
+      withTempDir(async (dir) => {
+        let done = false;
+        const adapter = pausing(() => {
+          if (!done) atomicWriteSync(`${dir}/c`, "sync");
+          done = true;
+        });
+        const entries: readonly WriteEntry[] = names.map((one) => ({
+          path: `${dir}/${one}`,
+          data: "x",
+          existing: "fail",
+        }));
+        const error = await failure(() => atomicWriteAll(entries, { adapter }));
+        assert.ok(error instanceof PublishError && error.code === "EEXIST");
+        assert.deepEqual(readdirSync(dir), ["c"]);
+      }));
+
+    test("leaves nothing when it cannot pause", () =>
+      withTempDir(async (dir) => {
+        for (let nth = 1;; nth++) {
+          let pauses = 0;
+          const inner = pausing(() => {});
+          const adapter = new FaultFs(inner, [{ kinds: ["sleep"], errno: "EINTR", nth }]);
+          const entries = names.map((one) => ({ path: `${dir}/${nth}${one}`, data: "x" }));
+          const error = await atomicWriteAll(entries, { adapter }).then(() => undefined, (e) => e);
+          pauses = adapter.log.filter(({ kind }) => kind === "sleep").length;
+          assert.equal(adapter.openHandles, 0, adapter.story());
+          const there = entries.map(({ path }) => path).filter((path) => existsSync(path));
+          if (pauses < nth) {
+            assert.ok(nth > 5);
+            break;
+          }
+          if (error instanceof GroupPublishError) {
+            assert.deepEqual(error.published.map(({ path }) => path), there);
+            assert.ok(there.length > 0);
+          } else {
+            assert.ok(error instanceof PublishError, String(error));
+            assert.deepEqual(there, []);
+          }
+        }
+        assert.ok(readdirSync(dir).every((one) => !one.includes(".cs1")));
+      }));
+  });
+
   test("reads entries batch by batch, from anything that can be iterated", () =>
     withTempDir(async (dir) => {
       let ahead = 0;
