@@ -51,20 +51,14 @@ export async function lock(args: readonly string[]): Promise<number> {
 /** Runs a command in this one's place: its input, output and signals. Answers its status as a shell does. */
 function run(command: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve) => {
-    let child: ChildProcess | undefined;
-    const early: NodeJS.Signals[] = [];
-    // Before the command is there: one that comes in its first moment must not end us and leave it alone.
+    // Before the command is started: a signal in its first moment must not end us and leave it alone.
     const forwarded = (["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const).map((signal) => {
-      const forward = (): void => {
-        if (child === undefined) early.push(signal);
-        // Not child.kill(): Deno then takes the signal for what ended the command.
-        else if (child.pid !== undefined) process.kill(child.pid, signal);
-      };
+      // Not child.kill(): Deno then takes the signal for what ended the command.
+      const forward = (): void => void (child.pid && process.kill(child.pid, signal));
       process.on(signal, forward);
       return () => process.off(signal, forward);
     });
-    child = spawn(command, [...args], { stdio: "inherit" });
-    for (const signal of early) if (child.pid !== undefined) process.kill(child.pid, signal);
+    const child: ChildProcess = spawn(command, [...args], { stdio: "inherit" });
     const finish = (status: number): void => {
       for (const stop of forwarded) stop();
       resolve(status);
