@@ -24,10 +24,11 @@ export function* admitted<T>(
   const { admission } = fs.state;
   if (admission.atWork === 0 && admission.last === undefined) {
     admission.since = fs.now();
-    admission.atWork++;
   } else {
     yield* waitForRoom(fs, admission);
   }
+  // In the tick in which the next one may go on.
+  admission.atWork++;
   try {
     throwIfAborted(signal);
     return yield* write();
@@ -54,7 +55,6 @@ function* waitForRoom(fs: StepFs, admission: Admission): Steps<void> {
     }
   } finally {
     if (admission.last === passed) admission.last = undefined;
-    admission.atWork++;
     // The next one goes on when this one waits for its first operation.
     pass();
   }
