@@ -79,6 +79,13 @@ export function ffiPlatform(runtime: FfiRuntime): Platform {
   };
 }
 
+/** Before Linux 5.8 syncfs(2) answered "done" for data that could not be written (syncfs(2), "VERSIONS"). */
+function tellsSyncErrors(): boolean {
+  const release = process.getBuiltinModule("node:os").release();
+  const [major = 0, minor = 0] = release.split(".").map((part) => parseInt(part, 10));
+  return major > 5 || (major === 5 && minor >= 8);
+}
+
 /** The facts that need the C library are found out when somebody asks for them. */
 function lazyCapabilities(
   runtime: FfiRuntime,
@@ -97,7 +104,7 @@ function lazyCapabilities(
     fsync: runtime.handleCalls,
     fsyncDir: runtime.handleCalls && process.platform !== "win32",
     get syncFs() {
-      return libc()?.syncfs !== undefined;
+      return libc()?.syncfs !== undefined && tellsSyncErrors();
     },
     get clone() {
       return libc()?.ioctl !== undefined;

@@ -40,7 +40,7 @@ export interface WriteAllResult {
 }
 
 /**
- * Publishes many files, each all or nothing, at a fraction of the price of each alone: all data of a batch is written and verified, then flushed in one
+ * Publishes many files, each all or nothing, at a fraction of the price of one after the other: all data of a batch is written and verified, then flushed in one
  * round, then published, then each directory is flushed once. It promises the atomicity of each file, not of the group: a crash can leave some new and
  * some old. Directories must exist, unless `parents` says otherwise.
  *
