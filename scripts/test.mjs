@@ -3,6 +3,8 @@
 
 import { join } from "node:path";
 import { checkBoundaries } from "./boundaries.mjs";
+import { bundleAndRun, BUNDLERS } from "./bundlers.mjs";
+import { checkDependencies } from "./dependencies.mjs";
 import { must, root, Tally, tool, withTempDir } from "./lib.mjs";
 import { installProject, pack } from "./package_project.mjs";
 import { bunSuite, denoSuite, nodeSuite } from "./suite.mjs";
@@ -31,6 +33,7 @@ await tally.suite(
   () => nodeSuite(process.execPath, root, [join(root, "scripts", "boundaries_test.mjs")]),
 );
 await tally.check("one version", checkVersions);
+await tally.check("list of dependencies", checkDependencies);
 await tally.check("documentation lint", () => must(deno, ["doc", "--lint", ...DOORS]));
 await tally.check(
   "deno publish --dry-run",
@@ -63,6 +66,9 @@ await withTempDir(async (dir) => {
   if (project === undefined) return;
   await tally.check("TypeScript 5.4 to 7", () => checkTypes(dir, project));
   await tally.check("require() on Node", () => requireOnNode(project));
+  for (const name of Object.keys(BUNDLERS)) {
+    await tally.check(`bundled by ${name}`, () => bundleAndRun(name, project, dir));
+  }
   await tally.suite(
     `suite packed on Node ${process.versions.node}`,
     () => nodeSuite(process.execPath, project),
