@@ -6,6 +6,7 @@ import { checkBoundaries } from "./boundaries.mjs";
 import { bundleAndRun, BUNDLERS } from "./bundlers.mjs";
 import { checkDependencies } from "./dependencies.mjs";
 import { must, root, Tally, tool, withTempDir } from "./lib.mjs";
+import { checkLinks } from "./links.mjs";
 import { installProject, pack } from "./package_project.mjs";
 import { bunSuite, denoSuite, nodeSuite } from "./suite.mjs";
 import { checkTypes } from "./types_check.mjs";
@@ -34,6 +35,7 @@ await tally.suite(
 );
 await tally.check("one version", checkVersions);
 await tally.check("list of dependencies", checkDependencies);
+await tally.check("links of the documents", checkLinks);
 await tally.check("documentation lint", () => must(deno, ["doc", "--lint", ...DOORS]));
 await tally.check(
   "deno publish --dry-run",
