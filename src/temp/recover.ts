@@ -109,14 +109,16 @@ function* recover(
   const entries = yield* listRoot(fs, root);
   if (entries.length > 0) requireFlock(fs, root);
   const born: string[] = [];
+  const slow: string[] = [];
   const ids = new Set<string>();
   for (const { name } of entries) {
     const entry = parseRootName(name);
     if (entry === undefined) ignored.push(`${root}/${name}`);
     else if (entry.kind === "new") born.push(`${root}/${name}`);
+    else if (entry.kind === "slow") slow.push(`${root}/${name}`);
     else ids.add(entry.id);
   }
-  const total = born.length + ids.size;
+  const total = born.length + slow.length + ids.size;
   let done = 0;
   const file = function* (path: string, work: Steps<"removed" | "live" | "gone">): Steps<void> {
     if (fs.colour === "async") throwIfAborted(signal);
@@ -135,6 +137,7 @@ function* recover(
   };
   // Before the locks: it may be the second name of one.
   for (const path of born) yield* file(path, recoverFile(fs, path, dryRun));
+  for (const path of slow) yield* file(path, recoverSlow(fs, path, dryRun));
   for (const id of ids) yield* file(dirPath(root, id), recoverId(fs, root, id, dryRun));
   return { removed, live, ignored, failed };
 }
@@ -172,6 +175,21 @@ function* recoverFile(
   }
   return "removed";
 }
+
+/** A lock file that may be unlocked although its maker lives: flock(1) is on its way. Its age counts as well. */
+function* recoverSlow(
+  fs: StepFs,
+  path: string,
+  dryRun: boolean,
+): Steps<"removed" | "live" | "gone"> {
+  const stat = yield* fs.lstat(path);
+  if (stat === undefined) return "gone";
+  const ageMs = Date.now() - Number(stat.mtimeNs / 1_000_000n);
+  return ageMs < SLOW_MS ? "live" : yield* recoverFile(fs, path, dryRun);
+}
+
+/** Nobody waits that long for a lock which nobody else can want. */
+const SLOW_MS = 15 * 60_000;
 
 function* recoverId(
   fs: StepFs,

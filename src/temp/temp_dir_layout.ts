@@ -4,6 +4,7 @@
  *
  *     ROOT/
  *     ├── .new-<id>          a lock file being born: made, locked, then given its real name
+ *     ├── .lock.<id>.cs1u    the same where a lock takes a process of its own (flock(1)): unlocked for so long that only its age says it is dead
  *     ├── lock-<id>          locked with flock(2) as long as its owner lives
  *     └── temp-dir-<id>/     0700, the owner's
  *         ├── 0-<name>       a deletion staged: renamed in here
@@ -21,6 +22,7 @@
  * What a crash can leave, and what a recovery makes of it:
  *
  *     .new-<id>                             unlinked
+ *     .lock.<id>.cs1u                       unlinked when it is a quarter of an hour old
  *     .new-<id> = lock-<id>                 both unlinked
  *     lock-<id>                             unlinked
  *     lock-<id>, temp-dir-<id> and its tree the tree removed, then the lock
@@ -33,20 +35,27 @@ import { CrashSafeError, explainCode, UnsupportedError } from "../base/errors.ts
 import { failedWith, type OpenFile, type StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
 import { namedInode, tryFlock } from "../lock/lock_file.ts";
-import { randomId } from "../scratch/temp_names.ts";
+import { randomId, tempClassOf, tempName } from "../scratch/temp_names.ts";
 
 /** What an entry of a root is. */
 export interface RootEntry {
-  readonly kind: "new" | "lock" | "dir";
+  /** "slow": a lock file being born whose name promises no lock. */
+  readonly kind: "new" | "slow" | "lock" | "dir";
   readonly id: string;
 }
 
 /** Reads a name in a root; undefined for what is not ours. */
 export function parseRootName(name: string): RootEntry | undefined {
   const [, prefix, id] = /^(\.new-|lock-|temp-dir-)([a-z2-7]{26})$/.exec(name) ?? [];
-  if (prefix === undefined || id === undefined) return undefined;
+  if (prefix === undefined || id === undefined) {
+    return name.startsWith(SLOW) && tempClassOf(name) === "u"
+      ? { kind: "slow", id: "" }
+      : undefined;
+  }
   return { kind: prefix === ".new-" ? "new" : prefix === "lock-" ? "lock" : "dir", id };
 }
+
+const SLOW = ".lock.";
 
 /** The lock file of an id. */
 export function lockPath(root: string, id: string): string {
@@ -71,7 +80,7 @@ export function requireFlock({ adapter: { name, capabilities } }: StepFs, root: 
 /** Publishes a locked `lock-<id>`. Undefined when somebody else has that name. */
 export function* bornLocked(fs: StepFs, root: string, id: string): Steps<OpenFile | undefined> {
   for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
-    const born = `${root}/.new-${randomId(fs.adapter.process.random)}`;
+    const born = `${root}/${bornName(fs)}`;
     let file: OpenFile;
     try {
       file = yield* fs.open(born, {
@@ -98,6 +107,16 @@ export function* bornLocked(fs: StepFs, root: string, id: string): Steps<OpenFil
 }
 
 const MOST_ATTEMPTS = 16;
+
+/**
+ * Recoverers that never rest would take every one of ours where a lock takes milliseconds: such a name promises no lock, as those of temporary files do there.
+ */
+function bornName({ adapter }: StepFs): string {
+  const { random } = adapter.process;
+  return adapter.capabilities.flock === "helper"
+    ? tempName("lock", "u", random)
+    : `.new-${randomId(random)}`;
+}
 
 function* publishLock(
   fs: StepFs,

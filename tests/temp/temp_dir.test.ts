@@ -9,6 +9,7 @@ import {
   readlinkSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import {
@@ -17,9 +18,12 @@ import {
   type CrashSafeError,
   DurabilityUnknownError,
   FileLock,
+  type FsAdapter,
   recoverStaleDirs,
   recoverStaleDirsSync,
   RecoveryError,
+  type SyncFsOps,
+  systemAdapter,
   TempDir,
 } from "@crashsafe/fs";
 import { FaultFs, MemoryFs } from "@crashsafe/fs/testing";
@@ -322,6 +326,47 @@ describe("a recovery", () => {
       }
     }));
 
+  test("that never rests takes no lock file whose flock(1) is on its way", () =>
+    withTempDir(async (dir) => {
+      const inner = systemAdapter();
+      // Between every open of a lock file and its lock somebody recovers.
+      const recovering = (flock: "helper" | "native"): FsAdapter =>
+        Object.create(inner, {
+          capabilities: { value: { ...inner.capabilities, flock } },
+          sync: {
+            value: Object.assign(Object.create(inner.sync), {
+              flock: (...args: Parameters<SyncFsOps["flock"]>) => {
+                recoverStaleDirsSync(dir);
+                return inner.sync.flock(...args);
+              },
+            }),
+          },
+        });
+      const temp = TempDir.createSync(dir, { adapter: recovering("helper") });
+      assert.ok(existsSync(temp.path));
+      assert.deepEqual(readdirSync(dir).length, 2);
+      temp.cleanupSync();
+      assert.deepEqual(readdirSync(dir), []);
+      if (inner.capabilities.flock === "helper") return;
+      // What it protects from: where locks are quick an unlocked newborn is dead.
+      const error = await failure(() => TempDir.createSync(dir, { adapter: recovering("native") }));
+      assert.match(error.message, /16 new lock files were swept away$/);
+    }));
+
+  test("takes a lock file of a slow locker when it is old", () =>
+    withTempDir(async (dir) => {
+      const newborn = `${dir}/.lock.${ID}.cs1u`;
+      writeFileSync(newborn, "");
+      assert.deepEqual((await recoverStaleDirs(dir)).live, [newborn]);
+      const minutesAgo = (minutes: number): number => Date.now() / 1000 - 60 * minutes;
+      utimesSync(newborn, minutesAgo(14), minutesAgo(14));
+      assert.deepEqual((await recoverStaleDirs(dir)).live, [newborn]);
+      utimesSync(newborn, minutesAgo(16), minutesAgo(16));
+      assert.deepEqual((await recoverStaleDirs(dir, { dryRun: true })).removed, [newborn]);
+      assert.deepEqual((await recoverStaleDirs(dir)).removed, [newborn]);
+      assert.deepEqual(readdirSync(dir), []);
+    }));
+
   test("leaves the living, and names of another shape", () =>
     withTempDir(async (dir) => {
       const temp = await TempDir.create(dir);
@@ -332,6 +377,8 @@ describe("a recovery", () => {
         `lock-${ID}x`,
         "file",
         `.new-${ID.slice(1)}`,
+        `.lock.${ID}.cs1l`,
+        `.other.${ID}.cs1u`,
       ];
       for (const name of others) writeFileSync(`${dir}/${name}`, "");
       const before = readdirSync(dir);
