@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { root } from "./lib.mjs";
 
-const PARTS = ["test", "matrix", "crash"];
+const PARTS = ["test", "matrix", "crash", "real"];
 const failed = [];
 for (const part of PARTS) {
   console.log(`\n== ${part}`);

@@ -30,18 +30,25 @@ export interface Running {
   readonly outcome: Promise<Outcome>;
 }
 
-/** A file of the project: TypeScript in a clone, JavaScript where the tests run against the installed package. */
-export function projectFile(path: string): string {
-  const at = (place: string): string => fileURLToPath(new URL(`../../${place}`, import.meta.url));
+/**
+ * A file of the project: TypeScript in a clone, JavaScript where the tests run against the installed package. Node gets it from a project with the
+ * installed package if CRASHSAFE_PACKED names one: not every Node runs TypeScript.
+ */
+export function projectFile(path: string, on: Runtime = runtime): string {
+  const packed = on === "node" ? process.env["CRASHSAFE_PACKED"] : undefined;
+  const at = (place: string): string =>
+    packed === undefined
+      ? fileURLToPath(new URL(`../../${place}`, import.meta.url))
+      : `${packed}/${place}`;
   if (existsSync(at(`${path}.ts`))) return at(`${path}.ts`);
   return at(path.startsWith("cli/") ? `node_modules/@crashsafe/fs/dist/${path}.js` : `${path}.js`);
 }
 
 /** Starts a program of the project (`"tests/programs/x"`, no ending) on the runtime of this test. */
 export function startProgram(path: string, options: ProgramOptions = {}): Running {
-  const file = projectFile(path);
-  const installed = file.endsWith(".js");
   const on = options.on ?? runtime;
+  const file = projectFile(path, on);
+  const installed = file.endsWith(".js");
   const flags = {
     deno: ["run", "--no-prompt", ...(installed ? ["--node-modules-dir=manual"] : []), "--no-check"],
     bun: ["run"],
