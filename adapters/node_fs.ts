@@ -149,12 +149,40 @@ function asyncOps(sync: SyncFsOps, platform: Platform): FsOps {
     },
     fsync: (handle) => promise((done) => fs.fsync(fdOf(handle), done)),
     fsyncDir: (handle) => promise((done) => fs.fsync(fdOf(handle), done)),
+    pin: O_PATH === undefined
+      ? undefined
+      : (path, dev) =>
+        isBlockDevice(dev) ? new Pin(fs.openSync(path, O_PATH | NOFOLLOW)) : undefined,
+    close: (handle) =>
+      handle instanceof Pin ? promise((done) => fs.close(handle.fd, done)) : sync.close(handle),
     readdir: async (path) =>
       (await fs.promises.readdir(path, { withFileTypes: true })).map(toEntry),
     // No time at all: the next turn of the event loop.
     sleep: (ms) =>
       new Promise((resolve) => ms > 0 ? setTimeout(resolve, ms) : setImmediate(resolve)),
   };
+}
+
+/** A file that is open for nothing but its inode. */
+class Pin implements FdHandle {
+  readonly fd: number;
+
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+}
+
+/** open(2): needs no permission on the file, and waits for nothing. Missing in the constants of node:fs, and another one on some machines. */
+const O_PATH = process.platform === "linux" && ["x64", "arm64"].includes(process.arch)
+  ? 0o10000000
+  : undefined;
+
+/**
+ * Whether the file system lies on a block device of this machine, by the major number in st_dev (makedev(3)); the others have 0. NFS is among
+ * those: there a rename over a file that is open gives that file another name first, and for a moment there is none.
+ */
+function isBlockDevice(dev: bigint): boolean {
+  return ((dev >> 8n) & 0xfffn) !== 0n || (dev >> 44n) !== 0n;
 }
 
 /** Up to this size a write into the page cache is quicker than a thread. */

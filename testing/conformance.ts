@@ -212,6 +212,18 @@ export const conformanceChecks: readonly ConformanceCheck[] = [
     if (!t.adapter.capabilities.clone) equal(cloned, false);
     equal(await t.content("b"), cloned ? "x".repeat(10_000) : "");
   }),
+  check("pin keeps no name and fails for no file, or is not there", async (t) => {
+    await t.create("a", "old", 0o600);
+    const { dev } = await t.stat("a");
+    const pinned = await t.ops.pin?.(t.path("a"), dev);
+    if (pinned === undefined) return;
+    await t.create("b", "new", 0o600);
+    await t.ops.rename(t.path("b"), t.path("a"));
+    equal(await t.content("a"), "new");
+    await t.ops.close(pinned);
+    equal(await t.content("a"), "new");
+    await t.fails("ENOENT", () => t.ops.pin?.(t.path("none"), dev));
+  }),
   check("sleep comes back", async (t) => {
     await t.ops.sleep(1);
   }),

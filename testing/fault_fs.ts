@@ -78,7 +78,7 @@ export class FaultFs implements FsAdapter {
   readonly #inner: FsAdapter;
   readonly #rules: readonly FaultRule[];
   readonly #counted: CountedRules;
-  readonly #paths = new Map<FsHandle, { readonly path: string; readonly dir: boolean }>();
+  readonly #paths = new Map<FsHandle, { readonly path: string; readonly how: Opened }>();
   readonly #watch = new HazardWatch();
 
   /**
@@ -209,7 +209,7 @@ export class FaultFs implements FsAdapter {
   #entry(name: keyof FsOps, args: readonly unknown[]): LoggedOperation {
     const [first, second] = args;
     const opened = this.#paths.get(first as FsHandle);
-    const kind = name === "close" && opened?.dir ? "closeDir" : name;
+    const kind = name === "close" ? CLOSES[opened?.how ?? "file"] : name;
     const path = typeof first === "string" ? first : opened?.path ?? "";
     const dest = name === "rename" || name === "link"
       ? String(second)
@@ -242,19 +242,30 @@ export class FaultFs implements FsAdapter {
     entry.outcome = short !== undefined && (name === "read" || name === "write")
       ? `short ${short}`
       : "ok";
-    const opens = name === "open" || name === "openDir";
+    const how = answer === undefined ? undefined : OPENS[name];
     if (errno === undefined) {
-      if (opens) {
-        this.#paths.set(answer as FsHandle, { path: entry.path, dir: name === "openDir" });
-      }
+      if (how !== undefined) this.#paths.set(answer as FsHandle, { path: entry.path, how });
       return answer;
     }
     // The caller will never hear of this handle.
-    if (opens) this.#inner.sync.close(answer as FsHandle);
+    if (how !== undefined) this.#inner.sync.close(answer as FsHandle);
     entry.outcome = name === "close" ? errno : `${errno}, carried out`;
     throw new InjectedFault(errno, entry.kind, entry.path);
   }
 }
+
+/** What a handle was opened for; its close is named after it. */
+type Opened = "file" | "dir" | "pin";
+const OPENS: Readonly<Partial<Record<keyof FsOps, Opened>>> = {
+  open: "file",
+  openDir: "dir",
+  pin: "pin",
+};
+const CLOSES: Readonly<Record<Opened, OperationKind>> = {
+  file: "close",
+  dir: "closeDir",
+  pin: "unpin",
+};
 
 /** Waits for an answer only where it is a promise. */
 function settle(

@@ -2,8 +2,8 @@
 
 import type { FsOps } from "../src/base/fs_adapter.ts";
 
-/** The kinds of operation, as a trace names them: `closeDir` is the close of a directory. */
-export type OperationKind = keyof FsOps | "closeDir";
+/** The kinds of operation, as a trace names them: `closeDir` is the close of a directory, `unpin` that of a pinned file. */
+export type OperationKind = keyof FsOps | "closeDir" | "unpin";
 
 /**
  * One fault. It counts the operations that it matches; `nth` is the first one that it hits, 1 being the first. Where several
@@ -160,6 +160,8 @@ const EVERY_KIND: Readonly<Record<OperationKind, true>> = {
   futimes: true,
   flock: true,
   flockWait: true,
+  pin: true,
+  unpin: true,
   funlock: true,
   readlink: true,
   rename: true,

@@ -46,7 +46,7 @@ export class HazardWatch {
     const closed = this.#closed.get(handle);
     if (closed !== undefined) this.#hazard(`${kind} on a closed handle`, closed);
     const others = this.#inFlight.get(handle) ?? [];
-    if (kind === "close" || kind === "closeDir") {
+    if (kind === "close" || kind === "closeDir" || kind === "unpin") {
       for (const other of others) this.#hazard(`${kind} while a ${other} was in flight`, path);
       this.#closed.set(handle, path);
     }
@@ -66,6 +66,7 @@ const HANDLE_KINDS: ReadonlySet<OperationKind> = new Set<OperationKind>([
   "syncFs",
   "close",
   "closeDir",
+  "unpin",
   "fstat",
   "fchmod",
   "fchown",

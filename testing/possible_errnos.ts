@@ -6,6 +6,8 @@ import type { OperationKind } from "./fault_rules.ts";
 export const POSSIBLE_ERRNOS: Readonly<Partial<Record<OperationKind, readonly string[]>>> = {
   open: ["EMFILE", "EACCES", "EROFS", "ENOSPC"],
   openDir: ["EMFILE", "EACCES"],
+  pin: ["EMFILE"],
+  unpin: ["EIO"],
   read: ["EIO"],
   write: ["ENOSPC", "EIO", "EDQUOT", "EFBIG"],
   fsync: ["EIO", "ENOSPC"],

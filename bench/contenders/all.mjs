@@ -2,7 +2,7 @@
 //   replace(path, bytes)      one file
 //   replaceAll(paths, bytes)  many files of one directory in one call
 //   stream(path, chunks)      one file from an iterable of chunks
-// and perhaps forget(): drops what it keeps for each path.
+// and perhaps samePath: true, for who writes the same file as often, and forget(): drops what it keeps for each path.
 
 import { atomically } from "./atomically.mjs";
 import { crashsafe } from "./crashsafe.mjs";

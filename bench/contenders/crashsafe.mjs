@@ -27,9 +27,11 @@ export async function crashsafe(module) {
   ];
   if (knowsCoalesce(atomicWriteSync)) {
     contenders.push({
-      name: "atomicWrite, coalesce",
+      name: "atomicWrite, coalesce, one path",
       form: "async",
-      replace: (path, bytes) => atomicWrite(path, bytes, COALESCE),
+      samePath: true,
+      replaceAll: (paths, bytes) =>
+        Promise.all(paths.map((path) => atomicWrite(path, bytes, COALESCE))),
     });
   }
   if (typeof atomicWriteAll === "function") {

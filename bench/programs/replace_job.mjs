@@ -18,7 +18,9 @@ export async function warm(contender, { directory, ms }) {
  * `files` 1: `rounds` replaces one after the other; more: all at once, `rounds` times.
  */
 export async function replaceJob(contender, { directory, files, rounds }, sampler) {
-  const paths = makeFiles(directory, files);
+  const paths = contender.samePath
+    ? Array(files).fill(makeFiles(directory, 1)[0])
+    : makeFiles(directory, files);
   const once = files === 1 && contender.replace
     ? () => contender.replace(paths[0], NEW)
     : () => together(contender, paths, NEW);
@@ -46,10 +48,15 @@ async function together(contender, paths, bytes) {
   } else for (const path of paths) contender.replace(path, bytes);
 }
 
-/** The old files, with the journal settled: the first fsync of a job must not pay for them. */
+/** The old files, on the disk as old files are, with the journal settled: the first fsync of a job must not pay for them. */
 export function makeFiles(directory, count) {
   const paths = Array.from({ length: count }, (_, index) => `${directory}/file-${index}`);
-  for (const path of paths) fs.writeFileSync(path, OLD);
+  for (const path of paths) {
+    const file = fs.openSync(path, "w");
+    fs.writeSync(file, OLD);
+    fs.fsyncSync(file);
+    fs.closeSync(file);
+  }
   syncDirectory(directory);
   return paths;
 }

@@ -1,7 +1,8 @@
 /**
  * Many asynchronous writes that begin together. The short system calls of a write run on the caller's thread, so a thousand writes in one turn of the event
- * loop would block it for a tenth of a second, and have two thousand files open. So they begin one after the other: after half a
+ * loop would block it for a tenth of a second, and have two thousand files open. So they begin one after the other: after a quarter of a
  * millisecond of beginnings the event loop has a turn, and only so many are at work at once. A write alone, or after others have ended, begins at once.
+ * Their commits do the same, because their fsyncs end together where the runtime has many threads.
  *
  * Who waits here has its turn for its path already, and waits for writes that end by themselves: sources that take their time do not come here.
  */
@@ -11,9 +12,9 @@ import type { Admission } from "../base/process_state.ts";
 import type { StepFs } from "../base/step_fs.ts";
 import { settled, type Steps } from "../base/steps.ts";
 
-/** Each has up to two descriptors. More of them in one round of the disk's journal are cheaper for each. */
+/** Each has up to two descriptors, and a third around its commit. More of them in one round of the disk's journal are cheaper for each. */
 const MOST_AT_WORK = 128;
-const LONGEST_STRETCH_MS = 0.5;
+const LONGEST_STRETCH_MS = 0.25;
 
 /** Runs `write` when there is room. */
 export function* admitted<T>(
@@ -38,6 +39,29 @@ export function* admitted<T>(
   }
 }
 
+/** Before a commit: the event loop has a turn when others have had a quarter of a millisecond. */
+export function* beforeCommit(fs: StepFs): Steps<void> {
+  const { admission } = fs.state;
+  if (fs.colour === "sync" || admission.atWork <= 1) return;
+  const before = admission.lastCommit;
+  let pass!: () => void;
+  const passed = new Promise<void>((resolve) => pass = resolve);
+  admission.lastCommit = passed;
+  try {
+    if (before !== undefined) yield* settled(before);
+    yield* breathe(fs, admission);
+  } finally {
+    if (admission.lastCommit === passed) admission.lastCommit = undefined;
+    pass();
+  }
+}
+
+function* breathe(fs: StepFs, admission: Admission): Steps<void> {
+  if (fs.now() - admission.since < LONGEST_STRETCH_MS) return;
+  yield* fs.sleep(0);
+  admission.since = fs.now();
+}
+
 /** One after the other, in the order of the calls. */
 function* waitForRoom(fs: StepFs, admission: Admission): Steps<void> {
   const before = admission.last;
@@ -49,10 +73,7 @@ function* waitForRoom(fs: StepFs, admission: Admission): Steps<void> {
     while (admission.atWork >= MOST_AT_WORK) {
       yield* settled(new Promise<void>((resolve) => admission.ended = resolve));
     }
-    if (fs.now() - admission.since >= LONGEST_STRETCH_MS) {
-      yield* fs.sleep(0);
-      admission.since = fs.now();
-    }
+    yield* breathe(fs, admission);
   } finally {
     if (admission.last === passed) admission.last = undefined;
     // The next one goes on when this one waits for its first operation.

@@ -8,11 +8,13 @@ import { throwIfAborted } from "../base/abort.ts";
 import {
   closeQuietly,
   fsyncDirIfPossible,
+  joinQuietly,
   syncMadeDirs,
   tooManyUndurable,
 } from "../base/directories.ts";
 import type { OpenFile, StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
+import { beforeCommit } from "./admission.ts";
 import { commit } from "./commit.ts";
 import type { Destination } from "./destination.ts";
 import { syncDirectory } from "./directory_sync.ts";
@@ -28,6 +30,8 @@ export interface Committed {
   readonly receipt: Receipt;
   /** To be synced. */
   readonly dir: OpenFile | undefined;
+  /** The old file, to be let go. */
+  readonly pinned: OpenFile | undefined;
 }
 
 /** Metadata, fsync, and the commit point. */
@@ -41,14 +45,16 @@ export function* commitTemp(
 ): Steps<Committed> {
   const metadata = yield* setMetadata(fs, temp, old, o);
   if (turn.durability !== "none") yield* fs.fsync(temp);
+  yield* beforeCommit(fs);
   const { dir, durability } = yield* prepareDirectory(fs, dirname(path), turn.durability, o);
+  const pinned = old && (yield* fs.pin(path, old));
   try {
     throwIfAborted(o.signal);
     const receipt: Receipt = { path, ...filled, ...metadata, durability };
     const leftover = yield* commit(fs, temp, path, o.existing, turn);
-    return { receipt: leftover === undefined ? receipt : { ...receipt, leftover }, dir };
+    return { receipt: leftover === undefined ? receipt : { ...receipt, leftover }, dir, pinned };
   } catch (cause) {
-    if (dir !== undefined) yield* closeQuietly(fs, dir);
+    for (const file of [dir, pinned]) if (file !== undefined) yield* closeQuietly(fs, file);
     throw cause;
   }
 }
@@ -83,9 +89,11 @@ export function* prepareDirectory(
 export function* makeNameDurable(
   fs: StepFs,
   temp: OpenFile,
-  { dir, receipt }: Committed,
+  { dir, receipt, pinned }: Committed,
 ): Steps<Receipt> {
   let failure: unknown;
+  // Side by side with the fsync.
+  const unpinned = pinned && fs.beginClose(pinned);
   try {
     yield* fs.close(temp);
   } catch (cause) {
@@ -100,6 +108,7 @@ export function* makeNameDurable(
     }
     yield* closeQuietly(fs, dir);
   }
+  if (unpinned !== undefined) yield* joinQuietly(unpinned);
   if (failure !== undefined) throw durabilityUnknown(receipt.path, failure, true);
   return durable ? receipt : { ...receipt, durability: "file" };
 }

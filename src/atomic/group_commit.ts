@@ -14,7 +14,13 @@
 
 import { dirname } from "node:path";
 import { throwIfAborted } from "../base/abort.ts";
-import { closeQuietly, fsyncDirIfPossible, makeDirs, syncMadeDirs } from "../base/directories.ts";
+import {
+  closeQuietly,
+  fsyncDirIfPossible,
+  joinQuietly,
+  makeDirs,
+  syncMadeDirs,
+} from "../base/directories.ts";
 import { CrashSafeError, DurabilityUnknownError } from "../base/errors.ts";
 import { pathKey } from "../base/paths.ts";
 import { type Begun, failedWith, type OpenFile, type StepFs } from "../base/step_fs.ts";
@@ -64,11 +70,11 @@ interface Member {
   isUnknown: boolean;
 }
 
-/** fsyncs under way at the same time. */
+/** fsyncs, or closes of old files, under way at the same time. */
 const SIDE_BY_SIDE = 16;
 /** From so many files of one file system on, a syncfs(2) is cheaper than their fsyncs one after the other. */
 const FEWEST_FOR_SYNCFS = 8;
-const LONGEST_STRETCH_MS = 0.5;
+const LONGEST_STRETCH_MS = 0.25;
 
 class Batch {
   readonly #fs: StepFs;
@@ -81,6 +87,10 @@ class Batch {
   readonly #fsyncs: { readonly member: Member; readonly begun: Begun<void> }[] = [];
   /** By path, in the order in which they were opened. */
   readonly #dirs = new Map<string, OpenFile>();
+  /** Old files on their way, the oldest first. */
+  readonly #unpinned: Begun<void>[] = [];
+  /** The first of a published file's close. */
+  #closeFailure: unknown;
   /** Of each job, as soon as it is known. */
   readonly #receipts: (Receipt | undefined)[] = [];
 
@@ -111,6 +121,7 @@ class Batch {
       for (const turn of this.#turns) turn.settle({ failure });
       throw failure;
     } finally {
+      for (const unpinned of this.#unpinned) yield* joinQuietly(unpinned);
       for (const dir of this.#dirs.values()) yield* closeQuietly(this.#fs, dir);
     }
   }
@@ -307,17 +318,37 @@ class Batch {
   }
 
   *#commit(member: Member): Steps<void> {
-    const { index, job, turn, draft: { temp, destination }, receipt } = member;
+    const fs = this.#fs;
+    const { index, job, turn, draft: { temp, destination: { path, old } }, receipt } = member;
+    const pinned = old && (yield* fs.pin(path, old));
     try {
-      const leftover = yield* commit(this.#fs, temp, destination.path, job.options.existing, turn);
+      const leftover = yield* commit(fs, temp, path, job.options.existing, turn);
       member.committed = true;
       this.#receipts[index] = leftover === undefined ? receipt : { ...receipt, leftover };
     } catch (cause) {
       const overtaken = cause instanceof Overtaken ? overtakenBy(job, turn) : undefined;
       if (overtaken === undefined) throw cause;
-      yield* discardSibling(this.#fs, temp);
+      yield* discardSibling(fs, temp);
       this.#receipts[index] = overtaken;
+    } finally {
+      if (pinned !== undefined) yield* this.#unpin(pinned);
     }
+    if (member.committed) yield* this.#closePublished(temp);
+  }
+
+  /** One is opened for each that is closed: never more files are open than before the first commit, and a few. */
+  *#closePublished(temp: OpenFile): Steps<void> {
+    try {
+      yield* this.#fs.close(temp);
+    } catch (cause) {
+      this.#closeFailure ??= cause;
+    }
+  }
+
+  *#unpin(file: OpenFile): Steps<void> {
+    this.#unpinned.push(this.#fs.beginClose(file));
+    const first = this.#unpinned.length > SIDE_BY_SIDE ? this.#unpinned.shift() : undefined;
+    if (first !== undefined) yield* joinQuietly(first);
   }
 
   /** Step 6. */
@@ -330,14 +361,7 @@ class Batch {
   *#syncNames(): Steps<unknown> {
     const fs = this.#fs;
     const committed = this.#members.filter((member) => member.committed);
-    let failure: unknown;
-    for (const { draft: { temp } } of committed) {
-      try {
-        yield* fs.close(temp);
-      } catch (cause) {
-        failure ??= cause;
-      }
-    }
+    let failure = this.#closeFailure;
     const dirs = new Set(
       committed.flatMap(({ dir, turn }) => turn.durability === "full" && dir ? [dir] : []),
     );

@@ -9,7 +9,7 @@
 
 import { dirname } from "node:path";
 import { pathKey } from "./paths.ts";
-import { failedWith, type OpenFile, type StepFs } from "./step_fs.ts";
+import { type Begun, failedWith, type OpenFile, type StepFs } from "./step_fs.ts";
 import type { Steps } from "./steps.ts";
 
 /** Makes a directory and what is missing above it. One that appears meanwhile is as good. */
@@ -70,6 +70,15 @@ export function* closeQuietly(fs: StepFs, dir: OpenFile): Steps<void> {
     yield* fs.closeDir(dir);
   } catch {
     // Nobody needs to notice: no data was written through this handle.
+  }
+}
+
+/** Waits for the end of a close that nobody needs to notice either. */
+export function* joinQuietly(begun: Begun<void>): Steps<void> {
+  try {
+    yield* begun.join();
+  } catch {
+    // Nothing was written through that handle.
   }
 }
 

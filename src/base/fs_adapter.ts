@@ -126,13 +126,19 @@ export interface FsOps {
    * changed nothing, where the file system or the pair of files does not allow it.
    */
   clone(from: FsHandle, to: FsHandle): MaybePromise<boolean>;
+  /**
+   * Opens a file only to keep its inode from being freed when its last name goes: what is to be freed then waits for
+   * {@linkcode close}, which does it on another thread. Only asynchronous operations have it, where it saves the caller's thread the work; undefined
+   * where it does not.
+   */
+  readonly pin?: ((path: string, dev: bigint) => MaybePromise<FsHandle | undefined>) | undefined;
   /** Waits. In an adapter, so that the testing kit can run it on a clock of its own. */
   sleep(ms: number): MaybePromise<void>;
 }
 
 /** {@linkcode FsOps} whose every method answers at once. */
 export type SyncFsOps = {
-  readonly [K in Exclude<keyof FsOps, "flockWait">]: (
+  readonly [K in Exclude<keyof FsOps, "flockWait" | "pin">]: (
     ...args: Parameters<FsOps[K]>
   ) => Awaited<ReturnType<FsOps[K]>>;
 };

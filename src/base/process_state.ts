@@ -59,10 +59,12 @@ export interface LockQueue {
 /** Asynchronous writes that begin together. */
 export interface Admission {
   atWork: number;
-  /** When the present stretch of beginnings began, on the process's clock. */
+  /** When the present stretch of beginnings and commits began, on the process's clock. */
   since: number;
   /** Resolves when the last of those who wait has begun. */
   last: Promise<void> | undefined;
+  /** Resolves when the last of those who want to commit may. */
+  lastCommit: Promise<void> | undefined;
   /** Called when one has ended. */
   ended: (() => void) | undefined;
 }
@@ -138,7 +140,7 @@ export function processState(hooks: ProcessHooks): ProcessState {
     writers: new Map(),
     undurableDirs: new Map(),
     dirSyncs: new Map(),
-    admission: { atWork: 0, since: 0, last: undefined, ended: undefined },
+    admission: { atWork: 0, since: 0, last: undefined, lastCommit: undefined, ended: undefined },
     locks: new Map(),
     lockedInodes: new Map(),
     temps: new Map(),

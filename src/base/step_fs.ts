@@ -84,6 +84,23 @@ export class StepFs {
     return this.#step("syncFs", dir.path, () => this.#ops.syncFs(dir.handle));
   }
 
+  /** Keeps the inode of a file that is about to be replaced, as {@linkcode FsOps.pin}: undefined where that saves nothing or does not work. */
+  *pin(path: string, { dev, nlink }: FileStat): Steps<OpenFile | undefined> {
+    const { pin } = this.#ops;
+    if (pin === undefined || nlink !== 1) return undefined;
+    try {
+      const handle = yield* this.#step("pin", path, () => pin(path, dev));
+      return handle && { handle, path };
+    } catch {
+      // The rename frees it then.
+      return undefined;
+    }
+  }
+
+  beginClose(file: OpenFile): Begun<void> {
+    return this.#begin("close", file.path, () => this.#ops.close(file.handle));
+  }
+
   fsyncDir(dir: OpenFile): Steps<void> {
     return this.#step("fsyncDir", dir.path, () => this.#ops.fsyncDir(dir.handle));
   }

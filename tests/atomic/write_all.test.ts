@@ -345,7 +345,7 @@ describe("the trace of a group", () => {
     const other = "lstat open flock fstat write";
     assert.equal(
       adapter.trace(),
-      `${one} ${other} fsync fsync rename rename close close fsyncDir closeDir`,
+      `${one} ${other} fsync fsync rename close rename close fsyncDir closeDir`,
     );
   });
 

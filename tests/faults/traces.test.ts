@@ -1,15 +1,19 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, writeFileSync } from "node:fs";
 import {
   AtomicFile,
   atomicWrite,
+  atomicWriteAll,
   type AtomicWriteOptions,
   atomicWriteSync,
+  type FsAdapter,
+  type FsOps,
   readVerified,
   systemAdapter,
 } from "@crashsafe/fs";
 import { FaultFs } from "@crashsafe/fs/testing";
+import { calls } from "../support/calls.ts";
 import { terminals } from "../support/terminals.ts";
 import { withTempDir } from "../support/temp_dir.ts";
 
@@ -39,7 +43,7 @@ describe("the trace of a replace, durability full", () => {
         const [before, fill] = FILLS[terminal.name.replace(/Sync$/, "")] ?? assert.fail();
         const after = terminal.name.startsWith("copyFrom") ? " close" : "";
         assert.equal(
-          adapter.trace(),
+          calls(adapter),
           `${before}lstat ${MADE} ${fill} fchmod ${END}${after}`,
         );
       }));
@@ -65,7 +69,7 @@ describe("the trace of a write", () => {
           const adapter = new FaultFs(systemAdapter());
           if (colour === "sync") atomicWriteSync(`${dir}/file`, "new", { ...options, adapter });
           else await atomicWrite(`${dir}/file`, "new", { ...options, adapter });
-          assert.equal(adapter.trace(), trace, colour);
+          assert.equal(calls(adapter), trace, colour);
         }
       }));
   }
@@ -74,7 +78,7 @@ describe("the trace of a write", () => {
     withTempDir((dir) => {
       const adapter = new FaultFs(systemAdapter());
       atomicWriteSync(`${dir}/file`, "new", { adapter });
-      assert.equal(adapter.trace(), `lstat ${MADE} write ${END}`);
+      assert.equal(calls(adapter), `lstat ${MADE} write ${END}`);
     }));
 
   test("a time is set after the mode and before the fsync", () =>
@@ -83,7 +87,7 @@ describe("the trace of a write", () => {
       const adapter = new FaultFs(systemAdapter());
       atomicWriteSync(`${dir}/file`, "new", { adapter, mtime: 1 });
       assert.match(
-        adapter.trace(),
+        calls(adapter),
         new RegExp(`^lstat ${MADE} write fchmod futimes (fstat )?fsync openDir`),
       );
     }));
@@ -93,7 +97,7 @@ describe("the trace of a write", () => {
       const adapter = new FaultFs(systemAdapter());
       atomicWriteSync(`${dir}/file`, "new", { adapter, existing: "fail" });
       assert.equal(
-        adapter.trace(),
+        calls(adapter),
         `lstat ${MADE} write fsync openDir link unlink close fsyncDir closeDir`,
       );
     }));
@@ -105,7 +109,7 @@ describe("the trace of a write", () => {
       const synced = adapter.log.filter((one) => one.kind === "fsyncDir").map((one) => one.path);
       assert.deepEqual(synced, [`${dir}/a`, dir, `${dir}/a/b`]);
       assert.match(
-        adapter.trace(),
+        calls(adapter),
         new RegExp(`^lstat open mkdir mkdir mkdir ${MADE} write fsync .* rename`),
       );
     }));
@@ -114,7 +118,7 @@ describe("the trace of a write", () => {
     withTempDir((dir) => {
       const adapter = new FaultFs(systemAdapter());
       new AtomicFile(`${dir}/a/one`, { adapter, durability: "none" }).writeSync("1");
-      assert.ok(!adapter.trace().includes("fsyncDir"), adapter.story());
+      assert.ok(!calls(adapter).includes("fsyncDir"), adapter.story());
       const second = new FaultFs(systemAdapter());
       atomicWriteSync(`${dir}/a/two`, "2", { adapter: second });
       const synced = second.log.filter((one) => one.kind === "fsyncDir").map((one) => one.path);
@@ -136,11 +140,66 @@ describe("the trace of a write", () => {
     }));
 });
 
+describe("an asynchronous replace keeps the old inode until the directory is synced", () => {
+  /** As on a block device, wherever the test runs. */
+  function pinning(): FsAdapter {
+    const inner = systemAdapter();
+    const pin: FsOps["pin"] = (path) => inner.sync.open(path, { access: "read" });
+    return Object.create(inner, { async: { value: { ...inner.async, pin } } });
+  }
+
+  test("pinned before the commit, let go beside the fsync", () =>
+    withTempDir(async (dir) => {
+      writeFileSync(`${dir}/file`, "old");
+      const adapter = new FaultFs(pinning());
+      await atomicWrite(`${dir}/file`, "new", { adapter });
+      assert.match(adapter.trace(), /fsync openDir pin rename unpin close fsyncDir closeDir$/);
+      assert.equal(adapter.openHandles, 0);
+    }));
+
+  test("in a group, too", () =>
+    withTempDir(async (dir) => {
+      for (const name of ["a", "b"]) writeFileSync(`${dir}/${name}`, "old");
+      const adapter = new FaultFs(pinning());
+      const entries = ["a", "b"].map((name) => ({ path: `${dir}/${name}`, data: "new" }));
+      await atomicWriteAll(entries, { adapter });
+      assert.match(
+        adapter.trace().replaceAll("sleep ", ""),
+        /fsync pin rename unpin close pin rename unpin close fsyncDir closeDir$/,
+      );
+      assert.equal(adapter.openHandles, 0);
+    }));
+
+  test("not when nothing is replaced, the file has another name, or the call is synchronous", () =>
+    withTempDir(async (dir) => {
+      const adapter = new FaultFs(pinning());
+      await atomicWrite(`${dir}/file`, "new", { adapter });
+      linkSync(`${dir}/file`, `${dir}/second`);
+      await atomicWrite(`${dir}/file`, "newer", { adapter });
+      atomicWriteSync(`${dir}/file`, "newest", { adapter });
+      assert.doesNotMatch(adapter.trace(), /pin/);
+    }));
+
+  test("and nothing depends on it", () =>
+    withTempDir(async (dir) => {
+      for (const kind of ["pin", "unpin"] as const) {
+        writeFileSync(`${dir}/file`, "old");
+        const adapter = new FaultFs(pinning(), [{ kinds: [kind], errno: "EIO" }]);
+        const receipt = await atomicWrite(`${dir}/file`, "new", { adapter });
+        assert.equal(receipt.durability, "full");
+        assert.equal(adapter.openHandles, 0);
+      }
+      const failing = new FaultFs(pinning(), [{ kinds: ["rename"], errno: "EIO" }]);
+      await assert.rejects(atomicWrite(`${dir}/file`, "newer", { adapter: failing }));
+      assert.equal(failing.openHandles, 0);
+    }));
+});
+
 test("readVerified opens, reads to the end and closes", () =>
   withTempDir(async (dir) => {
     writeFileSync(`${dir}/file`, "");
     const adapter = new FaultFs(systemAdapter());
     await readVerified(`${dir}/file`, "99aa06d3014798d86001c324468d497f", { adapter });
-    assert.equal(adapter.trace(), "open fstat read close");
+    assert.equal(calls(adapter), "open fstat read close");
     assert.equal(adapter.openHandles, 0);
   }));

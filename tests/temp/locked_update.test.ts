@@ -22,6 +22,7 @@ import {
   systemAdapter,
 } from "@crashsafe/fs";
 import { FaultFs, MemoryFs } from "@crashsafe/fs/testing";
+import { calls } from "../support/calls.ts";
 import { withTempDir } from "../support/temp_dir.ts";
 
 describe("a locked update", () => {
@@ -51,7 +52,7 @@ describe("a locked update", () => {
       const receipt = await update.commit();
       assert.equal(receipt.durability, "full");
       assert.equal(
-        adapter.trace(),
+        calls(adapter),
         "lstat open fstat write write lstat fstat lstat fchmod fsync openDir rename close fsyncDir closeDir",
       );
       assert.equal(readFileSync(`${dir}/r`, "utf8"), "new content");
