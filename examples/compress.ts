@@ -1,6 +1,7 @@
 // Compresses a file. The .gz appears when it is complete, never before.
 //
 //   bun examples/compress.ts FILE
+//   bun build --compile examples/compress.ts --outfile compress && ./compress FILE
 
 import { AtomicFile } from "@crashsafe/fs";
 import { openAsBlob } from "node:fs";

@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { createServer, type ServerResponse } from "node:http";
 import process from "node:process";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
-import { runProgram, startProgram } from "../support/programs.ts";
+import { projectFile, runProgram, startProgram } from "../support/programs.ts";
 import { command, skip } from "../support/root.ts";
 import { runtime } from "../support/runtime.ts";
 import { withTempDir } from "../support/temp_dir.ts";
@@ -65,6 +65,20 @@ test("the example of a compressing pipeline publishes a whole .gz", () =>
     assert.equal(code, 0, stderr);
     assert.ok(gunzipSync(readFileSync(`${dir}/file.gz`)).equals(BODY));
   }));
+
+if (runtime === "bun" && projectFile("examples/compress").endsWith(".ts")) {
+  test("the example of a compressing pipeline works as one file that Bun has compiled", () =>
+    withTempDir((dir) => {
+      const program = projectFile("examples/compress");
+      const args = ["build", "--compile", program, "--outfile", `${dir}/compress`];
+      const build = spawnSync(process.execPath, args, { encoding: "utf8" });
+      assert.equal(build.status, 0, build.stderr);
+      writeFileSync(`${dir}/file`, BODY);
+      const run = spawnSync(`${dir}/compress`, ["file"], { cwd: dir, encoding: "utf8" });
+      assert.equal(run.status, 0, run.stderr);
+      assert.ok(gunzipSync(readFileSync(`${dir}/file.gz`)).equals(BODY));
+    }));
+}
 
 test("the example of Node's streams sorts a file in place", () =>
   withTempDir(async (dir) => {

@@ -60,12 +60,22 @@ ways["persist"] = async (n) => {
   await file.persist(`${dir}/persist`, { durability: "full" });
 };
 
-/** Where nobody has looked after the disk: for the proof that the loss would be seen. */
+/** Less than everything: for the proof that the loss would be seen. */
 const careless: Readonly<Record<Durability, Way>> = {
   none: (n) => atomicWrite(`${dir}/write`, version("write", n), { durability: "none" }),
   file: (n) => atomicWrite(`${dir}/write`, version("write", n), { durability: "file" }),
   full: (n) => atomicWrite(`${dir}/write`, version("write", n), { durability: "full" }),
 };
+
+/** What everybody does, in turn with 16 files. */
+async function plainly(): Promise<void> {
+  for (let n = 1;; n++) {
+    const name = `plain-${n % 16}`;
+    writeFileSync(`${dir}/${name}`, version(name, n));
+    say(`wrote ${name} ${n}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
 
 /** Files of one way, as they are named after its acknowledgement. */
 function files(name: string): readonly string[] {
@@ -110,6 +120,8 @@ async function told(name: string, work: Promise<void>): Promise<void> {
 if (which === "all") {
   const all = Object.entries(ways).map(([name, way]) => told(name, go(name, way)));
   await Promise.all([...all, told("directories", directories())]);
+} else if (which === "plain") {
+  await plainly();
 } else {
   await told("write", go("write", careless[which as Durability]));
 }

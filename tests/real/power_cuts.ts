@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { recoverStaleDirsSync, sweepOrphansSync } from "@crashsafe/fs";
 import { skip } from "../support/root.ts";
+import type { Runtime } from "../support/runtime.ts";
 import { withTempDir } from "../support/temp_dir.ts";
 import { Acknowledging, look, type Which } from "./acknowledged.ts";
 import { type Disk, type Mounted, powerCutter, withDisk } from "./disks.ts";
@@ -32,15 +33,27 @@ for (const disk of DISKS) {
     return withTempDir((dir) =>
       withDisk(disk, dir, async (mounted) => {
         const sum = { promises: 0, files: 0, removed: 0 };
+        const plain = { files: 0, torn: 0, lost: 0 };
         for (let cut = 0; cut < CUTS; cut++) {
-          for (const program of await cutPower(mounted, dir, "all", 100)) {
+          const [careless, ...programs] = await cutPower(mounted, dir, [
+            ["node", "plain"],
+            ...RUNTIMES.map((on) => [on, "all"] as const),
+          ], 100);
+          for (const program of programs) {
             const { files, violations } = look(program);
             assert.deepEqual(violations, [], `${program.on} on ${name}`);
             sum.promises += program.count;
             sum.files += files;
             sum.removed += recovered(program);
           }
+          if (careless === undefined) continue;
+          const { violations } = look(careless);
+          const torn = violations.filter((one) => one.includes("torn")).length;
+          plain.files += careless.wrote.size;
+          plain.torn += torn;
+          plain.lost += violations.length - torn;
         }
+        assert.ok(plain.torn + plain.lost > 0, "fs.writeFile gets away with it");
         report({
           what: `power cuts on ${name}`,
           "programs cut": CUTS * RUNTIMES.length,
@@ -48,6 +61,9 @@ for (const disk of DISKS) {
           "files compared": sum.files,
           "torn or lost": 0,
           "removed by the recovery": sum.removed,
+          "beside them, files of fs.writeFile": plain.files,
+          "empty or torn": plain.torn,
+          "older than promised": plain.lost,
         });
       })
     );
@@ -60,7 +76,8 @@ for (const disk of DISKS) {
         withDisk(disk, dir, async (mounted) => {
           const violations: string[] = [];
           for (let cut = 0; cut < CUTS && violations.length === 0; cut++) {
-            for (const program of await cutPower(mounted, dir, durability, 20)) {
+            const those = RUNTIMES.map((on) => [on, durability] as const);
+            for (const program of await cutPower(mounted, dir, those, 20)) {
               violations.push(...look(program).violations);
             }
           }
@@ -74,18 +91,19 @@ for (const disk of DISKS) {
 
 let rounds = 0;
 
-/** Starts a program on each runtime, cuts the power at a moment that nobody has chosen after some promises of each, and mounts again. */
+/** Starts programs, cuts the power at a moment that nobody has chosen after some promises of each, and mounts again. */
 async function cutPower(
   mounted: Mounted,
   dir: string,
-  which: Which,
+  which: readonly (readonly [Runtime, Which])[],
   promises: number,
 ): Promise<readonly Acknowledging[]> {
   const cut = await powerCutter();
   const round = `round-${rounds++}`;
-  const programs = RUNTIMES.map((on) =>
-    new Acknowledging(on, `${mounted.path}/${round}/${on}`, `${dir}/${round}/${on}`, which)
-  );
+  const programs = which.map(([on, what]) => {
+    const place = `${round}/${on}-${what}`;
+    return new Acknowledging(on, `${mounted.path}/${place}`, `${dir}/${place}`, what);
+  });
   await Promise.all(programs.map((program) => program.promised(promises)));
   await new Promise((resolve) => setTimeout(resolve, Math.random() * 100));
   cut(mounted.path);
