@@ -97,6 +97,10 @@ function syncOps(platform: Platform): SyncFsOps {
       if (platform.closeLockable === undefined) fs.closeSync(fdOf(handle));
       else platform.closeLockable(handle as FdHandle);
     },
+    pin: O_PATH === undefined
+      ? undefined
+      : (path, dev) =>
+        isBlockDevice(dev) ? new Pin(fs.openSync(path, O_PATH | NOFOLLOW)) : undefined,
     stat: platform.stats?.stat ?? ((path) => toStat(fs.statSync(path, BIGINT_OR_MISSING))),
     lstat: platform.stats?.lstat ?? ((path) => toStat(fs.lstatSync(path, BIGINT_OR_MISSING))),
     fstat: platform.stats?.fstat ??
@@ -149,10 +153,6 @@ function asyncOps(sync: SyncFsOps, platform: Platform): FsOps {
     },
     fsync: (handle) => promise((done) => fs.fsync(fdOf(handle), done)),
     fsyncDir: (handle) => promise((done) => fs.fsync(fdOf(handle), done)),
-    pin: O_PATH === undefined
-      ? undefined
-      : (path, dev) =>
-        isBlockDevice(dev) ? new Pin(fs.openSync(path, O_PATH | NOFOLLOW)) : undefined,
     close: (handle) =>
       handle instanceof Pin ? promise((done) => fs.close(handle.fd, done)) : sync.close(handle),
     readdir: async (path) =>

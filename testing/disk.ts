@@ -99,6 +99,8 @@ export interface Inode {
   links: number;
   /** Open descriptors. */
   opens: number;
+  /** Whether it had neither names nor descriptors: its blocks are somebody else's, as soon as the disk allows it. */
+  freed: boolean;
 }
 
 /** A rename over a name that existed: ext4 (auto_da_alloc) writes the data of `ino` out before it. */
@@ -153,6 +155,7 @@ export class Disk {
       names: new Map(),
       links: kind === "directory" ? 2 : 0,
       opens: 0,
+      freed: false,
     };
     this.inodes.set(ino, inode);
     return inode;
@@ -252,9 +255,11 @@ export class Disk {
   fingerprint(history: boolean): string {
     let text = "";
     for (const ino of [...this.inodes.keys()].sort((a, b) => a - b)) {
-      const { metadata, size, pages, names, links, opens } = this.inodes.get(ino) as Inode;
+      const { metadata, size, pages, names, links, opens, freed } = this.inodes.get(ino) as Inode;
       const { mode, uid, gid, mtimeNs } = metadata.value;
-      text += `#${ino} ${mode} ${uid} ${gid} ${mtimeNs} ${size.value} ${links} ${opens}`;
+      text += `#${ino} ${mode} ${uid} ${gid} ${mtimeNs} ${size.value} ${links} ${opens}${
+        history && freed ? "f" : ""
+      }`;
       for (const page of pages) text += `:${page?.value ?? ""}`;
       for (const name of [...names.keys()].sort()) text += ` ${name}=${names.get(name)?.value}`;
     }

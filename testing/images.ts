@@ -16,6 +16,8 @@ import { type Cell, type Disk, type Inode, ROOT_INO } from "./disk.ts";
  * - `"auto-da-alloc"` (P2; ext4's default): as ordered, and a rename over an existing name brings the source's data with it.
  * - `"split-rename"` (P3; FAT, some network file systems): as posix, but after a rename both names or neither may be there.
  * - `"writeback"` (P4; ext4 data=writeback): as posix, but what never arrived reads as garbage.
+ * - `"block-reuse"` (ext4 data=writeback as well): as posix, but a file that has neither names nor descriptors any more has lost its content, also if the
+ *   power cut brings a name of it back.
  * - `"no-flush"` (P5; macOS without F_FULLFSYNC, drives that lie): as posix, but no fsync reaches the medium.
  * - `"no-dir-fsync"` (P6; Windows, some FUSE): as posix, but the fsync of a directory does nothing.
  */
@@ -25,6 +27,7 @@ export type CrashProfile =
   | "auto-da-alloc"
   | "split-rename"
   | "writeback"
+  | "block-reuse"
   | "no-flush"
   | "no-dir-fsync";
 
@@ -40,6 +43,7 @@ export const GATE_PROFILES: readonly CrashProfile[] = [
 export const ALL_PROFILES: readonly CrashProfile[] = [
   ...GATE_PROFILES,
   "split-rename",
+  "block-reuse",
   "no-flush",
   "no-dir-fsync",
 ];
@@ -81,7 +85,12 @@ export function imageOf(disk: Disk, choice: Choice, profile?: CrashProfile): Cra
       if (inode === undefined) continue;
       const below = `${path}/${name}`;
       const { mode, uid, gid, mtimeNs } = chosenValue(inode.metadata, choice);
-      const content = inode.kind === "file" ? contentOf(disk, inode, choice, never) : inode.target;
+      const reused = inode.freed && profile === "block-reuse";
+      const content = reused
+        ? GARBAGE.repeat(chosenValue(inode.size, choice))
+        : inode.kind === "file"
+        ? contentOf(disk, inode, choice, never)
+        : inode.target;
       image.set(inode.kind === "directory" ? `${below}/` : below, {
         content,
         mode,
@@ -117,7 +126,7 @@ export function describeChoice(choice: Choice): readonly string[] {
   return lines.length === 0 ? ["every change reached the disk"] : lines;
 }
 
-/** What a page that never arrived shows under data=writeback. */
+/** What a page that never arrived, or is another file's by now, shows under data=writeback. */
 const GARBAGE = "\xdb";
 
 type Floor = (cell: Cell<unknown>) => number;

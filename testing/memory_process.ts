@@ -151,6 +151,7 @@ export class MemoryProcess implements FsAdapter {
       fsyncDir: (handle) => tree.disk.syncDirectory(inodeOf(handle)),
       syncFs: (handle) => void (inodeOf(handle), tree.disk.syncFs()),
       close: (handle) => this.#close(this.#opened(handle)),
+      pin: (path) => this.#opening(tree.existing(path, false), path, "read"),
       stat: (path) => look(path, true),
       lstat: (path) => look(path, false),
       fstat: (handle) => tree.stat(inodeOf(handle)),

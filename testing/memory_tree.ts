@@ -255,7 +255,9 @@ export class MemoryTree {
   }
 
   #forget(inode: Inode): void {
-    if (inode.links <= 0) this.disk.forgetIfGone(inode);
+    if (inode.links > 0) return;
+    inode.freed = inode.opens === 0;
+    this.disk.forgetIfGone(inode);
   }
 }
 

@@ -8,7 +8,6 @@ import { throwIfAborted } from "../base/abort.ts";
 import {
   closeQuietly,
   fsyncDirIfPossible,
-  joinQuietly,
   syncMadeDirs,
   tooManyUndurable,
 } from "../base/directories.ts";
@@ -30,7 +29,7 @@ export interface Committed {
   readonly receipt: Receipt;
   /** To be synced. */
   readonly dir: OpenFile | undefined;
-  /** The old file, to be let go. */
+  /** The old file, to be let go when the new name is durable. */
   readonly pinned: OpenFile | undefined;
 }
 
@@ -92,8 +91,6 @@ export function* makeNameDurable(
   { dir, receipt, pinned }: Committed,
 ): Steps<Receipt> {
   let failure: unknown;
-  // Side by side with the fsync.
-  const unpinned = pinned && fs.beginClose(pinned);
   try {
     yield* fs.close(temp);
   } catch (cause) {
@@ -108,7 +105,7 @@ export function* makeNameDurable(
     }
     yield* closeQuietly(fs, dir);
   }
-  if (unpinned !== undefined) yield* joinQuietly(unpinned);
+  if (pinned !== undefined) fs.beginUnpin(pinned);
   if (failure !== undefined) throw durabilityUnknown(receipt.path, failure, true);
   return durable ? receipt : { ...receipt, durability: "file" };
 }

@@ -5,8 +5,9 @@
  *    2. verify the bytes of all files; for each file: look at the target, open its directory, create a temporary sibling, write, owner, mode, time
  *    3. one round of fsyncs: side by side, or one syncfs(2) for each file system where it is a synchronous call's and pays
  *    4. fsync what contains directories that were just made
- *    5. the commits, one after the other: each is THE COMMIT POINT of its file
- *    6. close, and one fsync for each distinct directory
+ *    5. the commits, one after the other: each is THE COMMIT POINT of its file; the old files stay open
+ *    6. one fsync for each distinct directory
+ *    7. let the old files go
  *
  * A failure before the first commit publishes nothing of the batch. Each file is old or new at every moment; the group as a whole is not
  * atomic: a crash among the commits leaves some new and some old.
@@ -14,13 +15,7 @@
 
 import { dirname } from "node:path";
 import { throwIfAborted } from "../base/abort.ts";
-import {
-  closeQuietly,
-  fsyncDirIfPossible,
-  joinQuietly,
-  makeDirs,
-  syncMadeDirs,
-} from "../base/directories.ts";
+import { closeQuietly, fsyncDirIfPossible, makeDirs, syncMadeDirs } from "../base/directories.ts";
 import { CrashSafeError, DurabilityUnknownError } from "../base/errors.ts";
 import { pathKey } from "../base/paths.ts";
 import { type Begun, failedWith, type OpenFile, type StepFs } from "../base/step_fs.ts";
@@ -42,17 +37,23 @@ import type { Receipt } from "./receipt.ts";
 import { discardSibling } from "./temp_sibling.ts";
 import { type GroupTurn, inTurns, Overtaken } from "./write_queue.ts";
 
-/** Publishes a batch. Throws a GroupPublishError when only some are in place; else what a single publish throws. */
+/** Publishes a batch, and adds to `unpinned` what ends later. Throws a GroupPublishError when only some are in place; else what a single publish throws. */
 export function* publishBatch(
   fs: StepFs,
   jobs: readonly PublishJob[],
   signal: AbortSignal | undefined,
+  unpinned: Begun<void>[],
 ): Steps<readonly Receipt[]> {
   const wanted = jobs.map(({ target, options: { durability } }) => ({
     key: pathKey(target),
     durability,
   }));
-  return yield* inTurns(fs, wanted, signal, (turns) => new Batch(fs, jobs, turns, signal).run());
+  return yield* inTurns(
+    fs,
+    wanted,
+    signal,
+    (turns) => new Batch(fs, jobs, turns, signal, unpinned).run(),
+  );
 }
 
 /** One file of a batch, between its first effect and its receipt. */
@@ -70,7 +71,7 @@ interface Member {
   isUnknown: boolean;
 }
 
-/** fsyncs, or closes of old files, under way at the same time. */
+/** fsyncs under way at the same time. */
 const SIDE_BY_SIDE = 16;
 /** From so many files of one file system on, a syncfs(2) is cheaper than their fsyncs one after the other. */
 const FEWEST_FOR_SYNCFS = 8;
@@ -87,8 +88,9 @@ class Batch {
   readonly #fsyncs: { readonly member: Member; readonly begun: Begun<void> }[] = [];
   /** By path, in the order in which they were opened. */
   readonly #dirs = new Map<string, OpenFile>();
-  /** Old files on their way, the oldest first. */
-  readonly #unpinned: Begun<void>[] = [];
+  /** Old files, until the new names are durable. */
+  readonly #pinned: OpenFile[] = [];
+  readonly #unpinned: Begun<void>[];
   /** The first of a published file's close. */
   #closeFailure: unknown;
   /** Of each job, as soon as it is known. */
@@ -99,7 +101,9 @@ class Batch {
     jobs: readonly PublishJob[],
     turns: readonly GroupTurn[],
     signal: AbortSignal | undefined,
+    unpinned: Begun<void>[],
   ) {
+    this.#unpinned = unpinned;
     this.#fs = fs;
     this.#jobs = jobs;
     this.#turns = turns;
@@ -121,7 +125,7 @@ class Batch {
       for (const turn of this.#turns) turn.settle({ failure });
       throw failure;
     } finally {
-      for (const unpinned of this.#unpinned) yield* joinQuietly(unpinned);
+      for (const pinned of this.#pinned) this.#unpinned.push(this.#fs.beginUnpin(pinned));
       for (const dir of this.#dirs.values()) yield* closeQuietly(this.#fs, dir);
     }
   }
@@ -321,6 +325,7 @@ class Batch {
     const fs = this.#fs;
     const { index, job, turn, draft: { temp, destination: { path, old } }, receipt } = member;
     const pinned = old && (yield* fs.pin(path, old));
+    if (pinned !== undefined) this.#pinned.push(pinned);
     try {
       const leftover = yield* commit(fs, temp, path, job.options.existing, turn);
       member.committed = true;
@@ -330,8 +335,6 @@ class Batch {
       if (overtaken === undefined) throw cause;
       yield* discardSibling(fs, temp);
       this.#receipts[index] = overtaken;
-    } finally {
-      if (pinned !== undefined) yield* this.#unpin(pinned);
     }
     if (member.committed) yield* this.#closePublished(temp);
   }
@@ -343,12 +346,6 @@ class Batch {
     } catch (cause) {
       this.#closeFailure ??= cause;
     }
-  }
-
-  *#unpin(file: OpenFile): Steps<void> {
-    this.#unpinned.push(this.#fs.beginClose(file));
-    const first = this.#unpinned.length > SIDE_BY_SIDE ? this.#unpinned.shift() : undefined;
-    if (first !== undefined) yield* joinQuietly(first);
   }
 
   /** Step 6. */

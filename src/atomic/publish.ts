@@ -7,11 +7,13 @@
  *    4. chown, chmod, utimes, then fsync the file                          | temporary file; the
  *    5. fsync what contains directories that were just made                | target is untouched
  *    6. open the directory, so that EMFILE or EACCES still come in time   /
+ *       and the old file, to keep its blocks
  *    7. rename (or link): THE COMMIT POINT, one synchronous system call
- *    8. close, fsync the directory, close it                              a failure is DurabilityUnknownError
+ *    8. close, fsync the directory, close it and the old file             a failure is DurabilityUnknownError
  *
  * A crash before 7 leaves the old file and at most one temporary file that an orphan sweep recognises; a
- * crash after 7 leaves the new file, and before the end of 8 perhaps the old one, whole.
+ * crash after 7 leaves the new file, and before the end of 8 perhaps the old one, whole: ext4 in data=writeback gives the blocks of a file
+ * without names away before the journal says that it has none, so the old one stays open that long.
  */
 
 import { UnsupportedError } from "../base/errors.ts";

@@ -5,7 +5,8 @@ import { chooseAdapter } from "../base/default_adapter.ts";
 import { CrashSafeError, DurabilityUnknownError, MisuseError } from "../base/errors.ts";
 import type { FsAdapter } from "../base/fs_adapter.ts";
 import { absoluteFilePath, nameOf } from "../base/paths.ts";
-import { StepFs } from "../base/step_fs.ts";
+import { joinQuietly } from "../base/directories.ts";
+import { type Begun, StepFs } from "../base/step_fs.ts";
 import { runAsync, runSync, type Steps } from "../base/steps.ts";
 import { dirname } from "node:path";
 import { toBytes, type WriteData } from "./data.ts";
@@ -149,6 +150,8 @@ class Group {
   readonly #adapter: FsAdapter;
   readonly #options: WriteAllOptions;
   readonly #receipts: Receipt[] = [];
+  /** Replaced files of the batch before, on their way. */
+  readonly #unpinned: Begun<void>[] = [];
   #jobs: PublishJob[] = [];
   #dirs = new Set<string>();
   #batches = 0;
@@ -194,8 +197,11 @@ class Group {
     if (jobs.length === 0) return;
     this.#jobs = [];
     this.#dirs = new Set();
+    // Their descriptors count as well.
+    for (const unpinned of this.#unpinned.splice(0)) yield* joinQuietly(unpinned);
     try {
-      this.#receipts.push(...(yield* publishBatch(this.#fs, jobs, this.#options.signal)));
+      const receipts = yield* publishBatch(this.#fs, jobs, this.#options.signal, this.#unpinned);
+      this.#receipts.push(...receipts);
       this.#batches++;
     } catch (cause) {
       throw this.#afterOthers(cause, jobs);

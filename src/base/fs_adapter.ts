@@ -127,9 +127,8 @@ export interface FsOps {
    */
   clone(from: FsHandle, to: FsHandle): MaybePromise<boolean>;
   /**
-   * Opens a file only to keep its inode from being freed when its last name goes: what is to be freed then waits for
-   * {@linkcode close}, which does it on another thread. Only asynchronous operations have it, where it saves the caller's thread the work; undefined
-   * where it does not.
+   * Opens a file only to keep its inode and its blocks from being freed when its last name goes: that then waits for {@linkcode close}, which for an
+   * asynchronous caller does it on another thread. Undefined, or answering undefined, where it helps nobody.
    */
   readonly pin?: ((path: string, dev: bigint) => MaybePromise<FsHandle | undefined>) | undefined;
   /** Waits. In an adapter, so that the testing kit can run it on a clock of its own. */
@@ -137,11 +136,15 @@ export interface FsOps {
 }
 
 /** {@linkcode FsOps} whose every method answers at once. */
-export type SyncFsOps = {
-  readonly [K in Exclude<keyof FsOps, "flockWait" | "pin">]: (
-    ...args: Parameters<FsOps[K]>
-  ) => Awaited<ReturnType<FsOps[K]>>;
-};
+export type SyncFsOps =
+  & {
+    readonly [K in Exclude<keyof FsOps, "flockWait" | "pin">]: (
+      ...args: Parameters<FsOps[K]>
+    ) => Awaited<ReturnType<FsOps[K]>>;
+  }
+  & {
+    readonly pin?: ((path: string, dev: bigint) => FsHandle | undefined) | undefined;
+  };
 
 /** The units in which a modification time can be exact, finest first. */
 export type TimePrecision = "ns" | "us" | "ms" | "s";

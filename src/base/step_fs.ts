@@ -84,7 +84,7 @@ export class StepFs {
     return this.#step("syncFs", dir.path, () => this.#ops.syncFs(dir.handle));
   }
 
-  /** Keeps the inode of a file that is about to be replaced, as {@linkcode FsOps.pin}: undefined where that saves nothing or does not work. */
+  /** Keeps the inode of a file that is about to be replaced, as {@linkcode FsOps.pin}: undefined where that helps nobody or does not work. */
   *pin(path: string, { dev, nlink }: FileStat): Steps<OpenFile | undefined> {
     const { pin } = this.#ops;
     if (pin === undefined || nlink !== 1) return undefined;
@@ -97,8 +97,9 @@ export class StepFs {
     }
   }
 
-  beginClose(file: OpenFile): Begun<void> {
-    return this.#begin("close", file.path, () => this.#ops.close(file.handle));
+  /** Lets it go. Nobody has to wait for the end. */
+  beginUnpin(pinned: OpenFile): Begun<void> {
+    return this.#begin("close", pinned.path, () => this.#ops.close(pinned.handle));
   }
 
   fsyncDir(dir: OpenFile): Steps<void> {

@@ -173,11 +173,12 @@ describe("of a replace with durability full", () => {
   const replace = (adapter: FsAdapter): Promise<Receipt> =>
     new AtomicFile("/dir/file", { adapter, mode: MODE, mtime: MTIME }).write(NEW);
   const under = async (
-    profile: "split-rename" | "no-flush" | "no-dir-fsync",
+    profile: "split-rename" | "block-reuse" | "no-flush" | "no-dir-fsync",
+    publish: (adapter: FsAdapter) => Receipt | Promise<Receipt> = replace,
   ): Promise<string[]> => {
     const report = await explored({
       ...scenario(SCENES["a replace"] as Scene, TERMINALS["write"] as Terminal, {}),
-      run: async (adapter, note) => note(`durability ${(await replace(adapter)).durability}`),
+      run: async (adapter, note) => note(`durability ${(await publish(adapter)).durability}`),
       profiles: [profile],
       faults: false,
     }, { memory: MEMORY });
@@ -186,6 +187,26 @@ describe("of a replace with durability full", () => {
 
   test("a disk that splits renames breaks nothing: the old name is overwritten, not removed", async () => {
     assert.deepEqual(await under("split-rename"), []);
+  });
+
+  test("a disk that gives blocks away at once breaks nothing: the old file is kept open until it does not matter", async () => {
+    const replaceSync = (adapter: FsAdapter): Receipt =>
+      new AtomicFile("/dir/file", { adapter, mode: MODE, mtime: MTIME }).writeSync(NEW);
+    for (const publish of [replace, replaceSync]) {
+      assert.deepEqual(await under("block-reuse", publish), []);
+      // As it would be without that.
+      const unpinned = (adapter: FsAdapter): FsAdapter => ({
+        name: adapter.name,
+        sync: { ...adapter.sync, pin: undefined },
+        async: { ...adapter.async, pin: undefined },
+        capabilities: adapter.capabilities,
+        process: adapter.process,
+        transientRenameErrors: [],
+        classify: (error) => adapter.classify(error),
+      });
+      const broken = await under("block-reuse", (adapter) => publish(unpinned(adapter)));
+      assert.deepEqual([...new Set(broken)], ["I1"]);
+    }
   });
 
   test("a disk that ignores fsync may leave anything", async () => {

@@ -9,7 +9,7 @@ import {
   type WriteAllResult,
   type WriteEntry,
 } from "@crashsafe/fs";
-import type { FaultFs, MemoryFs, ProcessBody } from "@crashsafe/fs/testing";
+import type { CrashScenario, FaultFs, MemoryFs, ProcessBody } from "@crashsafe/fs/testing";
 import { exhaustive, explored, holds, scheduled } from "../support/explored.ts";
 import { sweepTemps, TEMP_NAME } from "../support/sweep.ts";
 
@@ -39,7 +39,7 @@ const CALLS: readonly (readonly [string, WriteAll])[] = [
 describe("each file of a group is old or new after a kill, a power cut or a fault at any operation", () => {
   for (const [name, writeAll] of CALLS) {
     test(name, async () => {
-      const report = await explored({
+      const scenario: CrashScenario = {
         setup,
         async run(adapter, note) {
           try {
@@ -74,8 +74,11 @@ describe("each file of a group is old or new after a kill, a power cut or a faul
         },
         // The same steps: their faults once.
         faults: exhaustive && writeAll === atomicWriteAll,
-      }, { memory: MEMORY });
+      };
+      const report = await explored(scenario, { memory: MEMORY });
       holds(report);
+      const reusing: CrashScenario = { ...scenario, profiles: ["block-reuse"], faults: false };
+      holds(await explored(reusing, { memory: MEMORY }));
       assert.ok(report.kills > 20 && report.powerCuts > 20);
     });
   }
