@@ -21,7 +21,21 @@ export interface ConformanceCheck {
   run(context: ConformanceContext): Promise<string | undefined>;
 }
 
-/** All checks. */
+/**
+ * All checks.
+ *
+ * @example Check an adapter of your own
+ * ```ts
+ * import { conformanceChecks, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * for (const { name, run } of conformanceChecks) {
+ *   const adapter = new MemoryFs();
+ *   adapter.sync.mkdir("/dir", 0o755);
+ *   const skipped = await run({ adapter, directory: "/dir" });
+ *   if (skipped !== undefined) console.log(name, skipped);
+ * }
+ * ```
+ */
 export const conformanceChecks: readonly ConformanceCheck[] = [
   check("open creates a file exclusively, and says EEXIST when the name is taken", async (t) => {
     await t.create("a", "one");

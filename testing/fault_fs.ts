@@ -34,7 +34,21 @@ export interface LoggedOperation {
   outcome: string;
 }
 
-/** The error that a fault throws: shaped like the runtime's own. */
+/**
+ * The error that a fault throws: shaped like the runtime's own.
+ *
+ * @example Told from a real one
+ * ```ts
+ * import { FaultFs, InjectedFault, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const adapter = new FaultFs(new MemoryFs(), [{ kinds: ["mkdir"], errno: "ENOSPC" }]);
+ * try {
+ *   adapter.sync.mkdir("/dir", 0o755);
+ * } catch (error) {
+ *   console.log(error instanceof InjectedFault); // true
+ * }
+ * ```
+ */
 export class InjectedFault extends Error {
   /** The error code of the rule. */
   readonly code: string;

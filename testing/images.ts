@@ -31,7 +31,19 @@ export type CrashProfile =
   | "no-flush"
   | "no-dir-fsync";
 
-/** The profiles in which a correct program loses nothing. */
+/**
+ * The profiles in which a correct program loses nothing.
+ *
+ * @example Nothing that was promised is lost
+ * ```ts
+ * import { atomicWriteSync } from "@crashsafe/fs";
+ * import { GATE_PROFILES, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const disk = new MemoryFs();
+ * atomicWriteSync("/file", "data", { adapter: disk });
+ * for (const profile of GATE_PROFILES) console.log([...disk.images(profile)].length); // 1
+ * ```
+ */
 export const GATE_PROFILES: readonly CrashProfile[] = [
   "posix",
   "ordered",
@@ -39,7 +51,19 @@ export const GATE_PROFILES: readonly CrashProfile[] = [
   "writeback",
 ];
 
-/** All profiles. */
+/**
+ * All profiles.
+ *
+ * @example What each may leave
+ * ```ts
+ * import { atomicWriteSync } from "@crashsafe/fs";
+ * import { ALL_PROFILES, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const disk = new MemoryFs();
+ * atomicWriteSync("/file", "data", { adapter: disk, durability: "none" });
+ * for (const profile of ALL_PROFILES) console.log(profile, [...disk.images(profile)].length);
+ * ```
+ */
 export const ALL_PROFILES: readonly CrashProfile[] = [
   ...GATE_PROFILES,
   "split-rename",

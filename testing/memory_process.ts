@@ -31,7 +31,21 @@ interface OpenMemoryFile {
   position: number;
 }
 
-/** A process. It lives until {@linkcode kill}. */
+/**
+ * A process. It lives until {@linkcode kill}.
+ *
+ * @example One dies, the other looks
+ * ```ts
+ * import { atomicWriteSync } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const disk = new MemoryFs();
+ * const [one, other] = [disk.spawn(), disk.spawn()];
+ * atomicWriteSync("/file", "data", { adapter: one });
+ * one.kill();
+ * console.log(other.sync.stat("/file")?.size); // 4
+ * ```
+ */
 export class MemoryProcess implements FsAdapter {
   /** `"memory"`. */
   readonly name = "memory";

@@ -2,7 +2,19 @@
 
 import type { OperationKind } from "./fault_rules.ts";
 
-/** The errors worth injecting; an operation that is missing cannot fail after its handle was opened well. */
+/**
+ * The errors worth injecting; an operation that is missing cannot fail after its handle was opened well.
+ *
+ * @example Fail an operation in each way it can
+ * ```ts
+ * import { FaultFs, MemoryFs, POSSIBLE_ERRNOS } from "@crashsafe/fs/testing";
+ *
+ * for (const errno of POSSIBLE_ERRNOS.write ?? []) {
+ *   const adapter = new FaultFs(new MemoryFs(), [{ kinds: ["write"], errno }]);
+ *   console.log(errno, adapter.name); // ENOSPC memory …
+ * }
+ * ```
+ */
 export const POSSIBLE_ERRNOS: Readonly<Partial<Record<OperationKind, readonly string[]>>> = {
   open: ["EMFILE", "EACCES", "EROFS", "ENOSPC"],
   openDir: ["EMFILE", "EACCES"],

@@ -1,7 +1,23 @@
 import { CrashSafeError, type ErrorDetails } from "../base/errors.ts";
 import type { Receipt } from "./receipt.ts";
 
-/** Of several files only some were published, each of them whole. */
+/**
+ * Of several files only some were published, each of them whole.
+ *
+ * @example Tell the two parts apart
+ * ```ts
+ * import { atomicWriteAllSync, GroupPublishError } from "@crashsafe/fs";
+ * import { FaultFs, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const adapter = new FaultFs(new MemoryFs(), [{ kinds: ["rename"], nth: 2, errno: "EIO" }]);
+ * try {
+ *   atomicWriteAllSync([{ path: "/a", data: "1" }, { path: "/b", data: "2" }], { adapter });
+ * } catch (error) {
+ *   if (!(error instanceof GroupPublishError)) throw error;
+ *   console.log(error.published.map(({ path }) => path), error.unpublished); // [ "/a" ] [ "/b" ]
+ * }
+ * ```
+ */
 export class GroupPublishError extends CrashSafeError {
   /** The class, for logs. */
   override readonly name: string = "GroupPublishError";

@@ -65,13 +65,43 @@ export class CrashSafeError extends Error {
   }
 }
 
-/** Nothing was published: the target is what it was before the call. */
+/**
+ * Nothing was published: the target is what it was before the call.
+ *
+ * @example The old file is as it was
+ * ```ts
+ * import { atomicWriteSync, PublishError } from "@crashsafe/fs";
+ *
+ * try {
+ *   atomicWriteSync("missing-directory/file", "data");
+ * } catch (error) {
+ *   if (!(error instanceof PublishError)) throw error;
+ *   console.log(error.code, error.operation); // ENOENT open
+ * }
+ * ```
+ */
 export class PublishError extends CrashSafeError {
   /** The class, for logs. */
   override readonly name: string = "PublishError";
 }
 
-/** The bytes do not have the digest that was asked for. Nothing was published, nothing returned. */
+/**
+ * The bytes do not have the digest that was asked for. Nothing was published, nothing returned.
+ *
+ * @example Compare
+ * ```ts
+ * import { AtomicFile, HashMismatchError } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * try {
+ *   new AtomicFile("/file", { adapter: new MemoryFs() })
+ *     .withHash("99aa06d3014798d86001c324468d497f").writeSync("not empty");
+ * } catch (error) {
+ *   if (!(error instanceof HashMismatchError)) throw error;
+ *   console.log(error.expected, error.actual);
+ * }
+ * ```
+ */
 export class HashMismatchError extends CrashSafeError {
   /** The class, for logs. */
   override readonly name: string = "HashMismatchError";
@@ -97,6 +127,20 @@ export class HashMismatchError extends CrashSafeError {
 /**
  * The new content is (or may be) in place, but it could not be made durable, or it cannot be told
  * whether it is in place. Never thrown for a failure before the commit point.
+ *
+ * @example It is there, but may not stay
+ * ```ts
+ * import { atomicWriteSync, DurabilityUnknownError } from "@crashsafe/fs";
+ * import { FaultFs, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const adapter = new FaultFs(new MemoryFs(), [{ kinds: ["fsyncDir"], errno: "EIO" }]);
+ * try {
+ *   atomicWriteSync("/file", "data", { adapter });
+ * } catch (error) {
+ *   if (!(error instanceof DurabilityUnknownError)) throw error;
+ *   console.log(error.committed); // true
+ * }
+ * ```
  */
 export class DurabilityUnknownError extends CrashSafeError {
   /** The class, for logs. */
@@ -111,7 +155,25 @@ export class DurabilityUnknownError extends CrashSafeError {
   }
 }
 
-/** The lock is held by somebody else, and was not released in the time given. Nothing is held, nothing changed. */
+/**
+ * The lock is held by somebody else, and was not released in the time given. Nothing is held, nothing changed.
+ *
+ * @example Who has it
+ * ```ts
+ * import { FileLock, LockHeldError } from "@crashsafe/fs";
+ * import { rmSync } from "node:fs";
+ *
+ * const lock = await FileLock.acquire("example.lock", { holder: "the first" });
+ * try {
+ *   await FileLock.acquire("example.lock", { timeoutMs: 10 });
+ * } catch (error) {
+ *   if (!(error instanceof LockHeldError)) throw error;
+ *   console.log(error.holder, error.attempts); // the first 1
+ * }
+ * await lock.release();
+ * rmSync("example.lock");
+ * ```
+ */
 export class LockHeldError extends CrashSafeError {
   /** The class, for logs. */
   override readonly name: string = "LockHeldError";
@@ -139,7 +201,24 @@ export class LockHeldError extends CrashSafeError {
   }
 }
 
-/** Several things failed, or what they all need cannot be read. */
+/**
+ * Several things failed, or what they all need cannot be read.
+ *
+ * @example A root that is no directory
+ * ```ts
+ * import { recoverStaleDirsSync, RecoveryError } from "@crashsafe/fs";
+ * import { rmSync, writeFileSync } from "node:fs";
+ *
+ * writeFileSync("example-root", "");
+ * try {
+ *   recoverStaleDirsSync("example-root");
+ * } catch (error) {
+ *   if (!(error instanceof RecoveryError)) throw error;
+ *   console.log(error.code); // ENOTDIR
+ * }
+ * rmSync("example-root");
+ * ```
+ */
 export class RecoveryError extends CrashSafeError {
   /** The class, for logs. */
   override readonly name: string = "RecoveryError";
@@ -153,7 +232,23 @@ export class RecoveryError extends CrashSafeError {
   }
 }
 
-/** Something that was asked for cannot be done here. Thrown before any effect. */
+/**
+ * Something that was asked for cannot be done here. Thrown before any effect.
+ *
+ * @example What is missing
+ * ```ts
+ * import { atomicWriteSync, UnsupportedError } from "@crashsafe/fs";
+ * import { FaultFs, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const adapter = new FaultFs(new MemoryFs(), [{ kinds: ["fsyncDir"], errno: "EINVAL" }]);
+ * try {
+ *   atomicWriteSync("/file", "data", { adapter, requireDurability: true });
+ * } catch (error) {
+ *   if (!(error instanceof UnsupportedError)) throw error;
+ *   console.log(error.capability); // fsyncDir
+ * }
+ * ```
+ */
 export class UnsupportedError extends CrashSafeError {
   /** The class, for logs. */
   override readonly name: string = "UnsupportedError";

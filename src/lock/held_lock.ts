@@ -8,6 +8,17 @@ import { type Held, release } from "./acquire.ts";
 
 /**
  * A lock that is held from its making on until its {@linkcode HeldLock.release}, or the end of the process.
+ *
+ * @example Whatever was locked
+ * ```ts
+ * import { FileLock, type HeldLock } from "@crashsafe/fs";
+ * import { rmSync } from "node:fs";
+ *
+ * const lock: HeldLock = await FileLock.acquire("example.lock");
+ * console.log(lock.released, lock.isIntact()); // false true
+ * await lock.release();
+ * rmSync("example.lock");
+ * ```
  */
 export abstract class HeldLock {
   /** The lock file, absolute. */

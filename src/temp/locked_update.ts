@@ -54,7 +54,17 @@ interface Locked {
   readonly committable: boolean;
 }
 
-/** What both kinds of such a lock have in common. */
+/**
+ * What both kinds of such a lock have in common.
+ *
+ * @example Of either kind
+ * ```ts
+ * import { LockedUpdate, LockMarker, type ResourceLock } from "@crashsafe/fs";
+ *
+ * const locks: ResourceLock[] = [LockedUpdate.acquireSync("example-a"), LockMarker.acquireSync("example-b")];
+ * for (const lock of locks) lock.disposeSync();
+ * ```
+ */
 export abstract class ResourceLock {
   /** What is locked, absolute, behind symbolic links. */
   readonly resource: string;
@@ -233,7 +243,17 @@ export class LockedUpdate extends ResourceLock {
   }
 }
 
-/** A lock on a resource without a file to write to: a closed update, which can be committed, or a pure marker, which cannot. */
+/**
+ * A lock on a resource without a file to write to: a closed update, which can be committed, or a pure marker, which cannot.
+ *
+ * @example Keep others away without writing
+ * ```ts
+ * import { LockMarker } from "@crashsafe/fs";
+ *
+ * await using marker = await LockMarker.acquire("example-resource");
+ * console.log(marker.resource.endsWith("example-resource")); // true
+ * ```
+ */
 export class LockMarker extends ResourceLock {
   private constructor(locked: Locked) {
     super(locked);

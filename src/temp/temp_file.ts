@@ -46,7 +46,20 @@ function released(file: TempFile): TempCore {
   return core;
 }
 
-/** What both states of a temporary file can do. */
+/**
+ * What both states of a temporary file can do.
+ *
+ * @example In either state
+ * ```ts
+ * import { createTempFile, markTempFileAt, type TempFile } from "@crashsafe/fs";
+ * import { mkdtempSync, rmSync } from "node:fs";
+ *
+ * const dir = mkdtempSync("example-");
+ * const files: TempFile[] = [await createTempFile(dir), await markTempFileAt(`${dir}/marker`)];
+ * for (const file of files) await file.dispose();
+ * rmSync(dir, { recursive: true });
+ * ```
+ */
 export abstract class TempFile {
   /** Where it is, absolute. */
   readonly path: string;
@@ -165,7 +178,24 @@ export abstract class TempFile {
   }
 }
 
-/** A temporary file that is open for reading and writing. Its position begins at 0 and moves with both. */
+/**
+ * A temporary file that is open for reading and writing. Its position begins at 0 and moves with both.
+ *
+ * @example Write, go back, read
+ * ```ts
+ * import { createTempFileSync } from "@crashsafe/fs";
+ * import { mkdtempSync, rmSync } from "node:fs";
+ *
+ * const dir = mkdtempSync("example-");
+ * const file = createTempFileSync(dir);
+ * file.writeSync("draft");
+ * file.seekSync(0);
+ * const bytes = new Uint8Array(5);
+ * console.log(file.readSync(bytes), new TextDecoder().decode(bytes)); // 5 draft
+ * file.disposeSync();
+ * rmSync(dir, { recursive: true });
+ * ```
+ */
 export class WritableTempFile extends TempFile {
   /** Made by {@linkcode createTempFile} and {@linkcode tempFileAt}. */
   constructor(core: unknown) {
@@ -293,7 +323,23 @@ export class WritableTempFile extends TempFile {
   }
 }
 
-/** A temporary file that nobody writes to any more. One of {@linkcode createTempFile} keeps the lock that says its process lives. */
+/**
+ * A temporary file that nobody writes to any more. One of {@linkcode createTempFile} keeps the lock that says its process lives.
+ *
+ * @example Hand it to another program
+ * ```ts
+ * import { createTempFile } from "@crashsafe/fs";
+ * import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+ *
+ * const dir = mkdtempSync("example-");
+ * const file = await createTempFile(dir);
+ * await file.write("for somebody else");
+ * await using closed = await file.close();
+ * console.log(readFileSync(closed.path, "utf8")); // for somebody else
+ * await closed.dispose();
+ * rmSync(dir, { recursive: true });
+ * ```
+ */
 export class ClosedTempFile extends TempFile {
   /** Made by {@linkcode WritableTempFile.close} and {@linkcode markTempFileAt}. */
   constructor(core: unknown) {
