@@ -10,6 +10,7 @@ import { openRuntimes } from "../bench/lib/runtimes.mjs";
 import { Worker } from "../bench/lib/worker.mjs";
 import { benchGrowth } from "../bench/suites/growth.mjs";
 import { benchHashing } from "../bench/suites/hashing.mjs";
+import { benchIdle } from "../bench/suites/idle.mjs";
 import { benchLarge } from "../bench/suites/large.mjs";
 import { benchLocks } from "../bench/suites/locks.mjs";
 import { benchRecovery } from "../bench/suites/recovery.mjs";
@@ -21,6 +22,7 @@ import { buildNpm } from "./build_npm.mjs";
 
 const SUITES = {
   replaces: benchReplaces,
+  idle: benchIdle,
   locks: benchLocks,
   waiting: benchWaiting,
   temps: benchTemps,

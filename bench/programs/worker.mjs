@@ -7,6 +7,7 @@ import { findSampler } from "../lib/event_loop_delay.mjs";
 import { lockers } from "../contenders/lockers.mjs";
 import { allContenders } from "../contenders/all.mjs";
 import { grow, prepareToGrow } from "./grow_job.mjs";
+import { idleJob } from "./idle_job.mjs";
 import { lockJob } from "./lock_job.mjs";
 import { tempJob } from "./temp_job.mjs";
 import { recoverJob } from "./recover_job.mjs";
@@ -31,6 +32,7 @@ const JOBS = {
   warm: (job) => warm(contenders.get(job.name), job),
   replace: (job) => replaceJob(contenders.get(job.name), job, sampler),
   lock: (job) => lockJob(locks.get(job.name), job),
+  idle: (job) => ({ times: idleJob(job.names.map((name) => contenders.get(name)), job) }),
   recover: (job) => recoverJob(module, job),
   temp: (job) => tempJob(module, job),
   prepareToGrow: (job) => prepareToGrow(contenders.get(job.name), job),
