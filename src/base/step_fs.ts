@@ -1,5 +1,5 @@
 /**
- * An adapter seen as steps. Each method is one step: it makes the call, yields the answer, and on
+ * An adapter seen as steps. Each method is one step: it makes the call (a synchronous one at once), yields the answer, and on
  * failure throws a CrashSafeError that names the operation and the path, with the native error as
  * its cause. Open files carry their path, so that a failed write can say where.
  */
@@ -17,7 +17,7 @@ import type {
 import { sameInode } from "./file_types.ts";
 import { CrashSafeError, explainCode } from "./errors.ts";
 import { type ProcessState, processState } from "./process_state.ts";
-import { isPromiseLike, settled, type Steps } from "./steps.ts";
+import { done, isPromiseLike, settled, type Steps } from "./steps.ts";
 
 /** An open file or directory with its name. */
 export interface OpenFile {
@@ -237,7 +237,23 @@ export class StepFs {
     }, to);
   }
 
-  *#step<T>(
+  #step<T>(
+    operation: string,
+    path: string,
+    call: () => MaybePromise<T>,
+    dest?: string,
+  ): Steps<T> {
+    // A generator for each operation is what a synchronous replace pays most for, after its system calls.
+    if (this.colour === "async") return this.#perhapsWaiting(operation, path, call, dest);
+    try {
+      const answer = call();
+      return isPromiseLike(answer) ? settled(answer) : done(answer);
+    } catch (cause) {
+      throw this.#named(operation, path, dest, cause);
+    }
+  }
+
+  *#perhapsWaiting<T>(
     operation: string,
     path: string,
     call: () => MaybePromise<T>,

@@ -17,6 +17,28 @@ export function* settled<T>(answer: MaybePromise<T>): Steps<T> {
   return (yield answer) as T;
 }
 
+/** Just enough of a generator for `yield*`. */
+class Done<T> {
+  readonly #value: T;
+
+  constructor(value: T) {
+    this.#value = value;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorReturnResult<T> {
+    return { done: true, value: this.#value };
+  }
+}
+
+/** Steps that have ended already, without a generator. */
+export function done<T>(value: T): Steps<T> {
+  return new Done(value) as unknown as Steps<T>;
+}
+
 /** Runs steps whose every answer is there at once. */
 export function runSync<T>(steps: Steps<T>): T {
   let next = steps.next();
