@@ -5,6 +5,7 @@
 
 import fs from "node:fs";
 import { arch, platform } from "node:process";
+import { setImmediate } from "node:timers";
 import type {
   Capabilities,
   FileStat,
@@ -48,6 +49,7 @@ function denoPlatform(): Platform {
     exits: denoExits,
     stats: { stat: (path) => look(Deno.statSync, path), lstat, fstat },
     openLockable,
+    closeLater,
     closeLockable(handle) {
       if (handle instanceof LockableHandle) handle.close();
       else fs.closeSync(handle.fd);
@@ -62,6 +64,42 @@ function denoPlatform(): Platform {
     },
   };
 }
+
+interface Closing {
+  readonly fd: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+const closing: Closing[] = [];
+
+/** Deno has no close on another thread: a few at a time, between other things. */
+function closeLater(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (closing.push({ fd, resolve, reject }) === 1) setImmediate(closeSome);
+    else if (closing.length > MOST_CLOSING) closeOne();
+  });
+}
+
+function closeSome(): void {
+  const end = performance.now() + LONGEST_STRETCH_MS;
+  do closeOne(); while (closing.length > 0 && performance.now() < end);
+  if (closing.length > 0) setImmediate(closeSome);
+}
+
+function closeOne(): void {
+  const next = closing.shift();
+  if (next === undefined) return;
+  try {
+    fs.closeSync(next.fd);
+    next.resolve();
+  } catch (error) {
+    next.reject(error);
+  }
+}
+
+const LONGEST_STRETCH_MS = 0.25;
+/** Descriptors that wait here; who comes with more has to wait himself. */
+const MOST_CLOSING = 128;
 
 /** The only kind of handle that Deno locks, and a descriptor of the same file for what it cannot do. */
 class LockableHandle implements FdHandle {

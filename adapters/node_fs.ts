@@ -48,6 +48,8 @@ export interface Platform {
   readonly stats?: Pick<SyncFsOps, "stat" | "lstat" | "fstat">;
   /** Opens a lockable handle where a descriptor alone cannot be locked. */
   openLockable?(path: string, options: OpenOptions, open: () => FdHandle): FdHandle;
+  /** Closes a descriptor off the caller's way, where fs.close() does not: the last close of a file without names frees it. */
+  closeLater?(fd: number): Promise<void>;
   /** Closes a handle of {@linkcode openLockable}, and any other. */
   closeLockable?(handle: FdHandle): void;
 }
@@ -133,6 +135,7 @@ function syncOps(platform: Platform): SyncFsOps {
  */
 function asyncOps(sync: SyncFsOps, platform: Platform): FsOps {
   const { flockWait } = platform;
+  const closeLater = platform.closeLater ?? ((fd) => promise((done) => fs.close(fd, done)));
   return {
     ...sync,
     // Looked for at the first need, as every capability.
@@ -153,8 +156,7 @@ function asyncOps(sync: SyncFsOps, platform: Platform): FsOps {
     },
     fsync: (handle) => promise((done) => fs.fsync(fdOf(handle), done)),
     fsyncDir: (handle) => promise((done) => fs.fsync(fdOf(handle), done)),
-    close: (handle) =>
-      handle instanceof Pin ? promise((done) => fs.close(handle.fd, done)) : sync.close(handle),
+    close: (handle) => handle instanceof Pin ? closeLater(handle.fd) : sync.close(handle),
     readdir: async (path) =>
       (await fs.promises.readdir(path, { withFileTypes: true })).map(toEntry),
     // No time at all: the next turn of the event loop.
