@@ -9,6 +9,7 @@ import { must, root, Tally, tool, withTempDir } from "./lib.mjs";
 import { checkLinks } from "./links.mjs";
 import { installProject, pack } from "./package_project.mjs";
 import { bunSuite, denoSuite, nodeSuite } from "./suite.mjs";
+import { checkSymbols } from "./symbols.mjs";
 import { checkTypes } from "./types_check.mjs";
 import { checkVersions } from "./versions.mjs";
 
@@ -37,6 +38,7 @@ await tally.check("one version", checkVersions);
 await tally.check("list of dependencies", checkDependencies);
 await tally.check("links of the documents", checkLinks);
 await tally.check("documentation lint", () => must(deno, ["doc", "--lint", ...DOORS]));
+await tally.check("an example for every symbol", () => checkSymbols(["mod.ts", "testing.ts"]));
 await tally.check(
   "deno publish --dry-run",
   () => must(deno, ["publish", "--dry-run", "--allow-dirty"]),

@@ -5,7 +5,17 @@
 
 import type { FileStat, FsAdapter, FsHandle, FsOps } from "../src/base/fs_adapter.ts";
 
-/** Where a check runs. */
+/**
+ * Where a check runs.
+ *
+ * @example Where to check
+ * ```ts
+ * import { type ConformanceContext, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const context: ConformanceContext = { adapter: new MemoryFs(), directory: "/" };
+ * console.log(context.directory);
+ * ```
+ */
 export interface ConformanceContext {
   /** The adapter to check. */
   readonly adapter: FsAdapter;
@@ -13,7 +23,17 @@ export interface ConformanceContext {
   readonly directory: string;
 }
 
-/** One check. */
+/**
+ * One check.
+ *
+ * @example Their names
+ * ```ts
+ * import { type ConformanceCheck, conformanceChecks } from "@crashsafe/fs/testing";
+ *
+ * const checks: readonly ConformanceCheck[] = conformanceChecks;
+ * console.log(checks.map(({ name }) => name)[0]);
+ * ```
+ */
 export interface ConformanceCheck {
   /** What holds, as a sentence. */
   readonly name: string;

@@ -1,9 +1,35 @@
 /** What a crash leaves: a tree, with what a reboot reads from it. */
 
-/** A tree as it is found after a crash: by absolute path. The paths of directories end in `/`; the root is left out. */
+/**
+ * A tree as it is found after a crash: by absolute path. The paths of directories end in `/`; the root is left out.
+ *
+ * @example All paths of a tree
+ * ```ts
+ * import { atomicWriteSync } from "@crashsafe/fs";
+ * import { type CrashImage, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const disk = new MemoryFs();
+ * atomicWriteSync("/file", "data", { adapter: disk });
+ * const tree: CrashImage = disk.now();
+ * console.log([...tree.keys()]); // [ "/file" ]
+ * ```
+ */
 export type CrashImage = ReadonlyMap<string, ImageFile>;
 
-/** A file, directory or symbolic link after a crash. */
+/**
+ * A file, directory or symbolic link after a crash.
+ *
+ * @example What a reboot reads
+ * ```ts
+ * import { atomicWriteSync } from "@crashsafe/fs";
+ * import { type ImageFile, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const disk = new MemoryFs();
+ * atomicWriteSync("/file", "data", { adapter: disk });
+ * const file: ImageFile | undefined = disk.now().get("/file");
+ * console.log(file?.content); // data
+ * ```
+ */
 export interface ImageFile {
   /** What reading it gives, one character a byte; where a symbolic link points; nothing for a directory. */
   readonly content: string;

@@ -10,7 +10,17 @@ import { MemoryFs, type MemoryFsOptions } from "./memory_fs.ts";
 import { digest } from "./digest.ts";
 import { numbered, type Violations } from "./violations.ts";
 
-/** How a tree came about. */
+/**
+ * How a tree came about.
+ *
+ * @example A kill
+ * ```ts
+ * import { type CrashKind } from "@crashsafe/fs/testing";
+ *
+ * const how: CrashKind = { kind: "kill", recovered: false };
+ * console.log(how.kind);
+ * ```
+ */
 export interface CrashKind {
   /** Only the processes died, the disk keeps what calls have done; or the power went. */
   readonly kind: "kill" | "power cut";

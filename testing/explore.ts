@@ -13,7 +13,18 @@ import { MemoryFs, type MemoryFsOptions } from "./memory_fs.ts";
 import { POSSIBLE_ERRNOS } from "./possible_errnos.ts";
 import { numbered, type Violation, Violations } from "./violations.ts";
 
-/** A moment at which a promise must hold. */
+/**
+ * A moment at which a promise must hold.
+ *
+ * @example Old or new
+ * ```ts
+ * import { type Crash } from "@crashsafe/fs/testing";
+ *
+ * const check = ({ tree }: Crash): string | undefined =>
+ *   ["old", "new"].includes(tree.get("/file")?.content ?? "") ? undefined : "torn";
+ * console.log(typeof check);
+ * ```
+ */
 export interface Crash extends Omit<CrashKind, "kind"> {
   /** `"end"`: no crash; the run came to its end, perhaps with a fault on its way. */
   readonly kind: CrashKind["kind"] | "end";
@@ -27,7 +38,21 @@ export interface Crash extends Omit<CrashKind, "kind"> {
   readonly error?: unknown;
 }
 
-/** A program, and what must hold of it. */
+/**
+ * A program, and what must hold of it.
+ *
+ * @example A write, and what must hold
+ * ```ts
+ * import { atomicWriteSync } from "@crashsafe/fs";
+ * import { type CrashScenario, explore } from "@crashsafe/fs/testing";
+ *
+ * const scenario: CrashScenario = {
+ *   run: (fs) => void atomicWriteSync("/file", "new", { adapter: fs }),
+ *   check: ({ tree }) => [undefined, "new"].includes(tree.get("/file")?.content) ? undefined : "torn",
+ * };
+ * console.log((await explore(scenario)).violations.length); // 0
+ * ```
+ */
 export interface CrashScenario {
   /** Fills the disk before; all of it is durable when the run starts. */
   readonly setup?: (fs: MemoryFs) => void;
@@ -45,7 +70,17 @@ export interface CrashScenario {
   readonly keepsHandles?: boolean;
 }
 
-/** Bounds, and the way back to one violation. */
+/**
+ * Bounds, and the way back to one violation.
+ *
+ * @example Fewer trees
+ * ```ts
+ * import { type ExploreOptions } from "@crashsafe/fs/testing";
+ *
+ * const options: ExploreOptions = { maxImages: 100, memory: { pageBytes: 16 } };
+ * console.log(options.maxImages);
+ * ```
+ */
 export interface ExploreOptions {
   /** Only the crash with this name, from the end of a story. */
   readonly replay?: string;
@@ -57,7 +92,17 @@ export interface ExploreOptions {
   readonly memory?: MemoryFsOptions;
 }
 
-/** What was looked at, and what was found. */
+/**
+ * What was looked at, and what was found.
+ *
+ * @example How much was looked at
+ * ```ts
+ * import { explore, type ExploreReport } from "@crashsafe/fs/testing";
+ *
+ * const report: ExploreReport = await explore({ run: () => {}, check: () => undefined });
+ * console.log(report.violations.length); // 0
+ * ```
+ */
 export interface ExploreReport {
   /** Operations of the run without faults. */
   readonly operations: number;

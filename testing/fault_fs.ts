@@ -20,7 +20,20 @@ import {
 import { HazardWatch } from "./hazard_watch.ts";
 import type { MemoryFs } from "./memory_fs.ts";
 
-/** One line of what happened. */
+/**
+ * One line of what happened.
+ *
+ * @example What was called
+ * ```ts
+ * import { atomicWriteSync } from "@crashsafe/fs";
+ * import { FaultFs, type LoggedOperation, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const adapter = new FaultFs(new MemoryFs());
+ * atomicWriteSync("/file", "data", { adapter });
+ * const log: readonly LoggedOperation[] = adapter.log;
+ * console.log(log.filter(({ kind }) => kind === "rename").length); // 1
+ * ```
+ */
 export interface LoggedOperation {
   /** What was called. */
   readonly kind: OperationKind;

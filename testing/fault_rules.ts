@@ -2,12 +2,30 @@
 
 import type { FsOps } from "../src/base/fs_adapter.ts";
 
-/** The kinds of operation, as a trace names them: `closeDir` is the close of a directory, `unpin` that of a pinned file. */
+/**
+ * The kinds of operation, as a trace names them: `closeDir` is the close of a directory, `unpin` that of a pinned file.
+ *
+ * @example What can be durable
+ * ```ts
+ * import { type OperationKind } from "@crashsafe/fs/testing";
+ *
+ * const kinds: OperationKind[] = ["fsync", "fsyncDir", "syncFs"];
+ * console.log(kinds.length);
+ * ```
+ */
 export type OperationKind = keyof FsOps | "closeDir" | "unpin";
 
 /**
  * One fault. It counts the operations that it matches; `nth` is the first one that it hits, 1 being the first. Where several
  * rules hit one operation, their delay, their shortening and the error of the first that has one come together.
+ *
+ * @example The second write falls short
+ * ```ts
+ * import { type FaultRule } from "@crashsafe/fs/testing";
+ *
+ * const rule: FaultRule = { kinds: ["write"], nth: 2, short: 1 };
+ * console.log(rule.nth);
+ * ```
  */
 export interface FaultRule {
   /** Which kinds of operation; left out: all. */

@@ -20,6 +20,14 @@ import { type Cell, type Disk, type Inode, ROOT_INO } from "./disk.ts";
  *   power cut brings a name of it back.
  * - `"no-flush"` (P5; macOS without F_FULLFSYNC, drives that lie): as posix, but no fsync reaches the medium.
  * - `"no-dir-fsync"` (P6; Windows, some FUSE): as posix, but the fsync of a directory does nothing.
+ *
+ * @example A disk that lies
+ * ```ts
+ * import { type CrashProfile } from "@crashsafe/fs/testing";
+ *
+ * const profile: CrashProfile = "no-flush";
+ * console.log(profile);
+ * ```
  */
 export type CrashProfile =
   | "posix"

@@ -2,7 +2,17 @@
 
 import type { LockKind } from "../src/base/fs_adapter.ts";
 
-/** A lock that somebody holds. */
+/**
+ * A lock that somebody holds.
+ *
+ * @example Who holds what
+ * ```ts
+ * import { type HeldLock, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const held: readonly HeldLock[] = new MemoryFs().locks;
+ * console.log(held.length); // 0
+ * ```
+ */
 export interface HeldLock {
   /** The process that holds it. */
   readonly pid: number;

@@ -17,7 +17,17 @@ import { type HeldLock, LockTable } from "./lock_table.ts";
 import { type MemoryOperation, MemoryProcess } from "./memory_process.ts";
 import { MemoryTree } from "./memory_tree.ts";
 
-/** How a {@linkcode MemoryFs} behaves where real file systems differ. */
+/**
+ * How a {@linkcode MemoryFs} behaves where real file systems differ.
+ *
+ * @example Small pages tear more
+ * ```ts
+ * import { MemoryFs, type MemoryFsOptions } from "@crashsafe/fs/testing";
+ *
+ * const options: MemoryFsOptions = { pageBytes: 16 };
+ * console.log(new MemoryFs(options).name); // memory
+ * ```
+ */
 export interface MemoryFsOptions {
   /** Give the lowest free inode number to a new file, as ext4 does, instead of one that never was. @default false */
   readonly reuseInodes?: boolean;

@@ -13,7 +13,19 @@ import type { Inode } from "./disk.ts";
 import type { LockTable } from "./lock_table.ts";
 import { failure, type MemoryTree } from "./memory_tree.ts";
 
-/** One operation that a process has done. */
+/**
+ * One operation that a process has done.
+ *
+ * @example Look on
+ * ```ts
+ * import { atomicWriteSync } from "@crashsafe/fs";
+ * import { MemoryFs, type MemoryOperation } from "@crashsafe/fs/testing";
+ *
+ * const disk = new MemoryFs();
+ * disk.onOperation = ({ text }: MemoryOperation) => console.log(text);
+ * atomicWriteSync("/file", "data", { adapter: disk });
+ * ```
+ */
 export interface MemoryOperation {
   /** The process. */
   readonly pid: number;

@@ -10,7 +10,18 @@ import { digest } from "./digest.ts";
 import { type ProcessBody, type ProcessState, STARTS, SteppedWorld } from "./stepped_world.ts";
 import { MOST, numbered, type Violation, Violations } from "./violations.ts";
 
-/** A state that some schedule leads to. */
+/**
+ * A state that some schedule leads to.
+ *
+ * @example What must always hold
+ * ```ts
+ * import { type ScheduleState } from "@crashsafe/fs/testing";
+ *
+ * const check = ({ locks }: ScheduleState): string | undefined =>
+ *   locks.length > 1 ? "two holders" : undefined;
+ * console.log(typeof check);
+ * ```
+ */
 export interface ScheduleState extends Omit<CrashKind, "kind"> {
   /** `"step"`: all goes on. `"end"`: every program has ended. Else a crash of all of them. */
   readonly kind: CrashKind["kind"] | "step" | "end";
@@ -22,7 +33,24 @@ export interface ScheduleState extends Omit<CrashKind, "kind"> {
   readonly locks: readonly HeldLock[];
 }
 
-/** Programs that run at the same time, and what must hold of them. */
+/**
+ * Programs that run at the same time, and what must hold of them.
+ *
+ * @example Two writers
+ * ```ts
+ * import { atomicWriteSync } from "@crashsafe/fs";
+ * import { schedules, type ScheduleScenario } from "@crashsafe/fs/testing";
+ *
+ * const scenario: ScheduleScenario = {
+ *   processes: {
+ *     one: (adapter) => atomicWriteSync("/file", "1", { adapter }),
+ *     two: (adapter) => atomicWriteSync("/file", "2", { adapter }),
+ *   },
+ *   check: ({ tree }) => [undefined, "1", "2"].includes(tree.get("/file")?.content) ? undefined : "torn",
+ * };
+ * console.log((await schedules(scenario)).violations.length); // 0
+ * ```
+ */
 export interface ScheduleScenario {
   /** Fills the disk before. */
   readonly setup?: (fs: MemoryFs) => void;
@@ -38,7 +66,17 @@ export interface ScheduleScenario {
   readonly recover?: (fs: FsAdapter) => unknown;
 }
 
-/** Bounds, and the way back to one violation. */
+/**
+ * Bounds, and the way back to one violation.
+ *
+ * @example A bound
+ * ```ts
+ * import { type ScheduleOptions } from "@crashsafe/fs/testing";
+ *
+ * const options: ScheduleOptions = { maxSteps: 100 };
+ * console.log(options.maxSteps);
+ * ```
+ */
 export interface ScheduleOptions {
   /** Only the schedule with this name, from the end of a story. */
   readonly replay?: string;
@@ -54,7 +92,17 @@ export interface ScheduleOptions {
   readonly memory?: MemoryFsOptions;
 }
 
-/** What was looked at, and what was found. */
+/**
+ * What was looked at, and what was found.
+ *
+ * @example In how many orders
+ * ```ts
+ * import { type ScheduleReport, schedules } from "@crashsafe/fs/testing";
+ *
+ * const report: ScheduleReport = await schedules({ processes: { one: () => {} }, check: () => undefined });
+ * console.log(report.violations.length); // 0
+ * ```
+ */
 export interface ScheduleReport {
   /** Distinct states visited. */
   readonly states: number;

@@ -13,10 +13,31 @@ import type { MemoryFs } from "./memory_fs.ts";
 import { digest } from "./digest.ts";
 import { describeCall, type MemoryProcess } from "./memory_process.ts";
 
-/** What one program does: all its waiting is for operations of `fs`, of which it may have several under way. */
+/**
+ * What one program does: all its waiting is for operations of `fs`, of which it may have several under way.
+ *
+ * @example A program
+ * ```ts
+ * import { atomicWriteSync } from "@crashsafe/fs";
+ * import { type ProcessBody } from "@crashsafe/fs/testing";
+ *
+ * const body: ProcessBody = (adapter) => atomicWriteSync("/file", "x", { adapter });
+ * console.log(typeof body);
+ * ```
+ */
 export type ProcessBody = (fs: FsAdapter, note: (fact: string) => void) => unknown;
 
-/** How far a program is. */
+/**
+ * How far a program is.
+ *
+ * @example How far it is
+ * ```ts
+ * import { type ProcessState } from "@crashsafe/fs/testing";
+ *
+ * const isDone = (state: ProcessState): boolean => state.outcome === "resolved";
+ * console.log(typeof isDone);
+ * ```
+ */
 export interface ProcessState {
   /** What it has noted. */
   readonly facts: readonly string[];

@@ -1,6 +1,17 @@
 /** A broken promise, told so that it can be understood and brought back. */
 
-/** What an exploration found. */
+/**
+ * What an exploration found.
+ *
+ * @example Tell it
+ * ```ts
+ * import { explore, type Violation } from "@crashsafe/fs/testing";
+ *
+ * const { violations } = await explore({ run: () => {}, check: () => undefined });
+ * const shown: string[] = violations.map(({ broken }: Violation) => broken);
+ * console.log(shown); // []
+ * ```
+ */
 export interface Violation {
   /** What the check said. */
   readonly broken: string;

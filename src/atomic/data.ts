@@ -3,7 +3,18 @@
 import { MisuseError } from "../base/errors.ts";
 import { nameOf } from "../base/paths.ts";
 
-/** What can be written: text (as UTF-8), or bytes, which must not change until the write is done. */
+/**
+ * What can be written: text (as UTF-8), or bytes, which must not change until the write is done.
+ *
+ * @example Text, bytes, any view
+ * ```ts
+ * import { atomicWriteSync, type WriteData } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const all: WriteData[] = ["text", new Uint8Array([1, 2]), new DataView(new ArrayBuffer(4))];
+ * for (const data of all) console.log(atomicWriteSync("/file", data, { adapter: new MemoryFs() }).bytes); // 4 2 4
+ * ```
+ */
 export type WriteData = string | ArrayBuffer | ArrayBufferView;
 
 /** The bytes of what a caller wants written. Text is taken as it is now; bytes are not copied. */

@@ -21,13 +21,43 @@ import {
  * - `"none"`: old or new after a killed process. A power cut may leave anything.
  * - `"file"`: old or new after a power cut as well; the last versions may roll back.
  * - `"full"`: and what resolved stays resolved.
+ *
+ * @example Less for what can be made again
+ * ```ts
+ * import { atomicWriteSync, type Durability } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const durability: Durability = "none";
+ * atomicWriteSync("/cache", "x", { durability, adapter: new MemoryFs() });
+ * ```
  */
 export type Durability = "none" | "file" | "full";
 
-/** A point in time: a `Date`, milliseconds, nanoseconds, or a `Temporal.Instant`, since 1970. */
+/**
+ * A point in time: a `Date`, milliseconds, nanoseconds, or a `Temporal.Instant`, since 1970.
+ *
+ * @example The same moment four times
+ * ```ts
+ * import { type Mtime } from "@crashsafe/fs";
+ *
+ * const times: Mtime[] = [new Date(1000), 1000, 1_000_000_000n, { epochNanoseconds: 1_000_000_000n }];
+ * console.log(times.length); // 4
+ * ```
+ */
 export type Mtime = Date | number | bigint | { readonly epochNanoseconds: bigint };
 
-/** Options of every atomic write. */
+/**
+ * Options of every atomic write.
+ *
+ * @example For every write of a program
+ * ```ts
+ * import { type AtomicWriteOptions, atomicWriteSync } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const options: AtomicWriteOptions = { mode: 0o600, symlink: "refuse", adapter: new MemoryFs() };
+ * console.log(atomicWriteSync("/secret", "x", options).mode.toString(8)); // 600
+ * ```
+ */
 export interface AtomicWriteOptions {
   /**
    * What has to survive what.
@@ -94,7 +124,18 @@ export interface AtomicWriteOptions {
   readonly adapter?: FsAdapter;
 }
 
-/** How far a write has come. */
+/**
+ * How far a write has come.
+ *
+ * @example A line for people
+ * ```ts
+ * import { AtomicFile, type Progress } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const show = ({ bytes, total }: Progress): void => console.log(`${bytes} of ${total ?? "?"}`);
+ * new AtomicFile("/file", { adapter: new MemoryFs(), onProgress: show }).writeSync("data"); // 4 of 4
+ * ```
+ */
 export interface Progress {
   /** Bytes written so far. */
   readonly bytes: number;

@@ -17,7 +17,17 @@ import {
 import { requireSignal, throwIfAborted } from "../base/abort.ts";
 import { readWhole } from "./input_file.ts";
 
-/** Options of {@linkcode readVerified}. */
+/**
+ * Options of {@linkcode readVerified}.
+ *
+ * @example Another algorithm
+ * ```ts
+ * import { type ReadVerifiedOptions } from "@crashsafe/fs";
+ *
+ * const options: ReadVerifiedOptions = { algorithm: "sha256" };
+ * console.log(options.algorithm);
+ * ```
+ */
 export interface ReadVerifiedOptions {
   /**
    * The hash that the digest is of.

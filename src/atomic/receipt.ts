@@ -6,10 +6,30 @@ import type { Durability } from "./options.ts";
 /**
  * Something that the replaced file had and the new one has not. Extended attributes and ACLs are lost as
  * well, but cannot be seen from here.
+ *
+ * @example Tell what could not be kept
+ * ```ts
+ * import { atomicWriteSync, type Loss } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const lost: readonly Loss[] = atomicWriteSync("/a", "x", { adapter: new MemoryFs() }).lost;
+ * console.log(lost); // []
+ * ```
  */
 export type Loss = "hard-links" | "owner" | "group" | "setuid-setgid";
 
-/** What a write achieved, which may be less than what was asked for. */
+/**
+ * What a write achieved, which may be less than what was asked for.
+ *
+ * @example What was reached
+ * ```ts
+ * import { atomicWriteSync, type Receipt } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const { path, bytes, durability }: Receipt = atomicWriteSync("/a", "x", { adapter: new MemoryFs() });
+ * console.log(path, bytes, durability); // /a 1 full
+ * ```
+ */
 export interface Receipt {
   /** The file that was published: absolute, behind a followed symbolic link. */
   readonly path: string;

@@ -95,7 +95,20 @@ export function filesSource(paths: readonly string[]): Source {
   };
 }
 
-/** Where the callback of {@linkcode AtomicFile.writeWith} writes to. */
+/**
+ * Where the callback of {@linkcode AtomicFile.writeWith} writes to.
+ *
+ * @example A writer of parts
+ * ```ts
+ * import { AtomicFile, type FileSink } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const lines = async (sink: FileSink): Promise<void> => {
+ *   for (const line of ["one", "two"]) await sink.write(`${line}\n`);
+ * };
+ * await new AtomicFile("/file", { adapter: new MemoryFs() }).writeWith(lines);
+ * ```
+ */
 export interface FileSink {
   /** Bytes written so far. */
   readonly bytes: number;
@@ -106,7 +119,20 @@ export interface FileSink {
   write(data: WriteData): Promise<void>;
 }
 
-/** Where the callback of {@linkcode AtomicFile.writeWithSync} writes to. */
+/**
+ * Where the callback of {@linkcode AtomicFile.writeWithSync} writes to.
+ *
+ * @example A writer of parts
+ * ```ts
+ * import { AtomicFile, type FileSinkSync } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const lines = (sink: FileSinkSync): void => {
+ *   for (const line of ["one", "two"]) sink.write(`${line}\n`);
+ * };
+ * new AtomicFile("/file", { adapter: new MemoryFs() }).writeWithSync(lines);
+ * ```
+ */
 export interface FileSinkSync {
   /** Bytes written so far. */
   readonly bytes: number;

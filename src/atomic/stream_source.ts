@@ -16,7 +16,18 @@ import { toBytes } from "./data.ts";
 import type { OpenSource, Source } from "./sources.ts";
 import type { Sink } from "./temp_sibling.ts";
 
-/** What {@linkcode AtomicFile.stream} can read: chunks are bytes or strings. */
+/**
+ * What {@linkcode AtomicFile.stream} can read: chunks are bytes or strings.
+ *
+ * @example Whatever can be read
+ * ```ts
+ * import { AtomicFile, type StreamData } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const sources: StreamData[] = [new Response("a"), new Blob(["b"]), ["c", new Uint8Array([100])]];
+ * for (const one of sources) await new AtomicFile("/file", { adapter: new MemoryFs() }).stream(one);
+ * ```
+ */
 export type StreamData =
   | ReadableStream<unknown>
   | AsyncIterable<unknown>

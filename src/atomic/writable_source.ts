@@ -6,7 +6,19 @@ import { publishAsync } from "./publish_call.ts";
 import type { Receipt } from "./receipt.ts";
 import { streamSource } from "./stream_source.ts";
 
-/** What {@linkcode AtomicFile.writable} gives. */
+/**
+ * What {@linkcode AtomicFile.writable} gives.
+ *
+ * @example Pipe into it
+ * ```ts
+ * import { AtomicFile, type WritableFile } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const { writable, receipt }: WritableFile = new AtomicFile("/file", { adapter: new MemoryFs() }).writable();
+ * await new Blob(["data"]).stream().pipeTo(writable);
+ * console.log((await receipt).bytes); // 4
+ * ```
+ */
 export interface WritableFile {
   /** Takes bytes and strings. Close publishes, abort discards. */
   readonly writable: WritableStream<unknown>;

@@ -17,7 +17,17 @@ import type { PublishJob } from "./publish.ts";
 import type { Receipt } from "./receipt.ts";
 import { bytesSource } from "./sources.ts";
 
-/** What a file of a group may have by itself; what is left out is as the call's options say. */
+/**
+ * What a file of a group may have by itself; what is left out is as the call's options say.
+ *
+ * @example Options of its own
+ * ```ts
+ * import { type WriteEntry } from "@crashsafe/fs";
+ *
+ * const entry: WriteEntry = { path: "key.pem", data: "…", mode: 0o600 };
+ * console.log(entry.path);
+ * ```
+ */
 export interface WriteEntry
   extends Omit<AtomicWriteOptions, "adapter" | "signal" | "onProgress" | "coalesce"> {
   /** The file to publish. */
@@ -26,13 +36,34 @@ export interface WriteEntry
   readonly data: WriteData;
 }
 
-/** Options for all files of a group. */
+/**
+ * Options for all files of a group.
+ *
+ * @example For all of a group
+ * ```ts
+ * import { type WriteAllOptions } from "@crashsafe/fs";
+ *
+ * const options: WriteAllOptions = { parents: "create", signal: AbortSignal.timeout(60_000) };
+ * console.log(options.parents);
+ * ```
+ */
 export type WriteAllOptions = Omit<
   AtomicWriteOptions,
   "hash" | "mtime" | "onProgress" | "coalesce"
 >;
 
-/** What a group achieved. */
+/**
+ * What a group achieved.
+ *
+ * @example How many batches
+ * ```ts
+ * import { atomicWriteAllSync, type WriteAllResult } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const result: WriteAllResult = atomicWriteAllSync([{ path: "/a", data: "1" }], { adapter: new MemoryFs() });
+ * console.log(result.receipts.length, result.batches); // 1 1
+ * ```
+ */
 export interface WriteAllResult {
   /** One for each entry, in order. */
   readonly receipts: readonly Receipt[];

@@ -9,7 +9,17 @@
  * @module
  */
 
-/** What every {@linkcode CrashSafeError} knows. */
+/**
+ * What every {@linkcode CrashSafeError} knows.
+ *
+ * @example What every error tells
+ * ```ts
+ * import { CrashSafeError, type ErrorDetails } from "@crashsafe/fs";
+ *
+ * const details: ErrorDetails = { code: "EIO", operation: "fsync", path: "/file" };
+ * console.log(new CrashSafeError("Cannot fsync", details).code); // EIO
+ * ```
+ */
 export interface ErrorDetails {
   /** An errno name such as `"EACCES"`, or a word of this package such as `"HashMismatch"`. */
   readonly code: string;

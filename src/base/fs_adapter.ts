@@ -7,13 +7,44 @@
  * @module
  */
 
-/** A value now, or a promise of it: what the methods of {@linkcode FsOps} answer. */
+/**
+ * A value now, or a promise of it: what the methods of {@linkcode FsOps} answer.
+ *
+ * @example Await either
+ * ```ts
+ * import { type MaybePromise } from "@crashsafe/fs";
+ *
+ * const answers: MaybePromise<number>[] = [1, Promise.resolve(2)];
+ * for (const answer of answers) console.log(await answer);
+ * ```
+ */
 export type MaybePromise<T> = T | PromiseLike<T>;
 
-/** An open file or directory. Only the adapter that made it looks inside. */
+/**
+ * An open file or directory. Only the adapter that made it looks inside.
+ *
+ * @example Open and close
+ * ```ts
+ * import { type FsHandle, systemAdapter } from "@crashsafe/fs";
+ *
+ * const { sync } = systemAdapter();
+ * const dir: FsHandle = sync.openDir(".");
+ * sync.close(dir);
+ * ```
+ */
 export type FsHandle = object;
 
-/** What stat(2) tells. `mode` holds the file type bits as well as the permissions. */
+/**
+ * What stat(2) tells. `mode` holds the file type bits as well as the permissions.
+ *
+ * @example Is it the same file?
+ * ```ts
+ * import { type FileStat, systemAdapter } from "@crashsafe/fs";
+ *
+ * const here: FileStat | undefined = systemAdapter().sync.stat(".");
+ * console.log(here?.nlink);
+ * ```
+ */
 export interface FileStat {
   /** The device that holds the inode. */
   readonly dev: bigint;
@@ -33,10 +64,30 @@ export interface FileStat {
   readonly mtimeNs: bigint;
 }
 
-/** What a directory entry is, as far as the directory tells. */
+/**
+ * What a directory entry is, as far as the directory tells.
+ *
+ * @example Count by kind
+ * ```ts
+ * import { type EntryKind, systemAdapter } from "@crashsafe/fs";
+ *
+ * const kinds: EntryKind[] = systemAdapter().sync.readdir(".").map(({ kind }) => kind);
+ * console.log(new Set(kinds).size);
+ * ```
+ */
 export type EntryKind = "file" | "directory" | "symlink" | "other";
 
-/** One name in a directory. */
+/**
+ * One name in a directory.
+ *
+ * @example List a directory
+ * ```ts
+ * import { type DirEntry, systemAdapter } from "@crashsafe/fs";
+ *
+ * const entries: readonly DirEntry[] = systemAdapter().sync.readdir(".");
+ * console.log(entries.filter(({ kind }) => kind === "directory").length);
+ * ```
+ */
 export interface DirEntry {
   /** The name, without its directory. */
   readonly name: string;
@@ -44,7 +95,19 @@ export interface DirEntry {
   readonly kind: EntryKind;
 }
 
-/** How {@linkcode FsOps.open} opens. */
+/**
+ * How {@linkcode FsOps.open} opens.
+ *
+ * @example A new file, or an error
+ * ```ts
+ * import { type OpenOptions } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const options: OpenOptions = { access: "write", create: "exclusive", mode: 0o600 };
+ * const { sync } = new MemoryFs();
+ * sync.close(sync.open("/file", options));
+ * ```
+ */
 export interface OpenOptions {
   /** What the handle may do. Reading never waits for the writer of a FIFO (O_NONBLOCK). */
   readonly access: "read" | "write" | "read-write";
@@ -58,12 +121,32 @@ export interface OpenOptions {
   readonly lockable?: boolean;
 }
 
-/** The kinds of a flock(2). */
+/**
+ * The kinds of a flock(2).
+ *
+ * @example Together with others
+ * ```ts
+ * import { type LockKind } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const kind: LockKind = "shared";
+ * const { sync } = new MemoryFs();
+ * console.log(sync.flock(sync.open("/lock", { access: "write", create: "exclusive" }), kind)); // true
+ * ```
+ */
 export type LockKind = "exclusive" | "shared";
 
 /**
  * The operations of a file system, one system call each. A method fails by throwing (or rejecting
  * with) the runtime's own error, which {@linkcode FsAdapter.classify} can name.
+ *
+ * @example By the asynchronous operations
+ * ```ts
+ * import { type FsOps, systemAdapter } from "@crashsafe/fs";
+ *
+ * const ops: FsOps = systemAdapter().async;
+ * console.log((await ops.stat("."))?.size);
+ * ```
  */
 export interface FsOps {
   /** open(2), close-on-exec. */
@@ -135,7 +218,17 @@ export interface FsOps {
   sleep(ms: number): MaybePromise<void>;
 }
 
-/** {@linkcode FsOps} whose every method answers at once. */
+/**
+ * {@linkcode FsOps} whose every method answers at once.
+ *
+ * @example By the synchronous operations
+ * ```ts
+ * import { type SyncFsOps, systemAdapter } from "@crashsafe/fs";
+ *
+ * const ops: SyncFsOps = systemAdapter().sync;
+ * console.log(ops.stat(".")?.size);
+ * ```
+ */
 export type SyncFsOps =
   & {
     readonly [K in Exclude<keyof FsOps, "flockWait" | "pin">]: (
@@ -146,10 +239,30 @@ export type SyncFsOps =
     readonly pin?: ((path: string, dev: bigint) => FsHandle | undefined) | undefined;
   };
 
-/** The units in which a modification time can be exact, finest first. */
+/**
+ * The units in which a modification time can be exact, finest first.
+ *
+ * @example How exactly times are set
+ * ```ts
+ * import { systemAdapter, type TimePrecision } from "@crashsafe/fs";
+ *
+ * const precision: TimePrecision = systemAdapter().capabilities.mtimePrecision;
+ * console.log(precision);
+ * ```
+ */
 export type TimePrecision = "ns" | "us" | "ms" | "s";
 
-/** Facts about an adapter, probed at the first look, never guessed from a runtime's name. */
+/**
+ * Facts about an adapter, probed at the first look, never guessed from a runtime's name.
+ *
+ * @example Look before you choose
+ * ```ts
+ * import { type Capabilities, systemAdapter } from "@crashsafe/fs";
+ *
+ * const { flock, syncFs }: Capabilities = systemAdapter().capabilities;
+ * console.log(flock, syncFs);
+ * ```
+ */
 export interface Capabilities {
   /** Who answers flock(2): the runtime, a foreign function call, the flock(1) program, or nobody. */
   readonly flock: "native" | "ffi" | "helper" | "none";
@@ -169,7 +282,17 @@ export interface Capabilities {
   readonly handleMetadata: boolean;
 }
 
-/** What the core must know of its process. */
+/**
+ * What the core must know of its process.
+ *
+ * @example Who we are
+ * ```ts
+ * import { type ProcessHooks, systemAdapter } from "@crashsafe/fs";
+ *
+ * const { pid }: ProcessHooks = systemAdapter().process;
+ * console.log(pid > 0); // true
+ * ```
+ */
 export interface ProcessHooks {
   /** The process id. */
   readonly pid: number;
@@ -190,7 +313,17 @@ export interface ProcessHooks {
   readonly exits?: ExitHooks;
 }
 
-/** How a process ends, and what may happen before. Nothing here does anything before it is called. */
+/**
+ * How a process ends, and what may happen before. Nothing here does anything before it is called.
+ *
+ * @example Whether the process can be watched
+ * ```ts
+ * import { type ExitHooks, systemAdapter } from "@crashsafe/fs";
+ *
+ * const exits: ExitHooks | undefined = systemAdapter().process.exits;
+ * console.log(exits?.countListeners("SIGTERM"));
+ * ```
+ */
 export interface ExitHooks {
   /** Listens for a signal (`"SIGTERM"`). Answers how to stop. A listener does not keep the process alive. */
   onSignal(signal: string, listener: () => void): () => void;
@@ -207,7 +340,17 @@ export interface ExitHooks {
   readonly workers: WorkerLine | undefined;
 }
 
-/** A line between the realms of a process. */
+/**
+ * A line between the realms of a process.
+ *
+ * @example Are we the main thread?
+ * ```ts
+ * import { systemAdapter, type WorkerLine } from "@crashsafe/fs";
+ *
+ * const line: WorkerLine | undefined = systemAdapter().process.exits?.workers;
+ * console.log(line?.isMain);
+ * ```
+ */
 export interface WorkerLine {
   /** Whether this is the main thread. */
   readonly isMain: boolean;
@@ -220,7 +363,18 @@ export interface WorkerLine {
   };
 }
 
-/** A hash being computed. */
+/**
+ * A hash being computed.
+ *
+ * @example A hash of the runtime
+ * ```ts
+ * import { type RunningDigest, systemAdapter } from "@crashsafe/fs";
+ *
+ * const running: RunningDigest | undefined = systemAdapter().digest?.("sha256");
+ * running?.update(new Uint8Array([1]));
+ * console.log(running?.digest().byteLength); // 32
+ * ```
+ */
 export interface RunningDigest {
   /** Takes the next bytes. */
   update(bytes: Uint8Array): unknown;
@@ -228,7 +382,18 @@ export interface RunningDigest {
   digest(): Uint8Array;
 }
 
-/** A runtime, as the core sees it. */
+/**
+ * A runtime, as the core sees it.
+ *
+ * @example One that writes down what is done
+ * ```ts
+ * import { atomicWriteSync, type FsAdapter } from "@crashsafe/fs";
+ * import { FaultFs, MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const adapter: FsAdapter = new FaultFs(new MemoryFs());
+ * atomicWriteSync("/file", "data", { adapter });
+ * ```
+ */
 export interface FsAdapter {
   /** A word for messages and reports: `"deno"`, `"bun"`, `"node"`, … */
   readonly name: string;

@@ -13,16 +13,44 @@ import type { StepFs } from "../base/step_fs.ts";
 import { settled, type Steps } from "../base/steps.ts";
 import { Xxh3 } from "./xxh3.ts";
 
-/** The hashes that can be verified. */
+/**
+ * The hashes that can be verified.
+ *
+ * @example All of them
+ * ```ts
+ * import { type HashAlgorithm } from "@crashsafe/fs";
+ *
+ * const algorithms: HashAlgorithm[] = ["xxh3-128", "sha256", "sha512", "blake3"];
+ * console.log(algorithms.length);
+ * ```
+ */
 export type HashAlgorithm = "xxh3-128" | "sha256" | "sha512" | "blake3";
 
 /**
  * A digest: hexadecimal in any case, the bytes themselves, or a Subresource Integrity string such
  * as `sha256-…` (which names its algorithm itself).
+ *
+ * @example Three spellings
+ * ```ts
+ * import { type Digest } from "@crashsafe/fs";
+ *
+ * const digests: Digest[] = ["99aa06d3014798d86001c324468d497f", new Uint8Array(16), "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="];
+ * console.log(digests.length);
+ * ```
  */
 export type Digest = string | Uint8Array;
 
-/** A digest with its algorithm. */
+/**
+ * A digest with its algorithm.
+ *
+ * @example With its algorithm
+ * ```ts
+ * import { AtomicFile, type ExpectedHash } from "@crashsafe/fs";
+ *
+ * const hash: ExpectedHash = { digest: "00".repeat(32), algorithm: "sha256" };
+ * console.log(new AtomicFile("file", { hash }).path.endsWith("file")); // true
+ * ```
+ */
 export interface ExpectedHash {
   /** The digest that the bytes must have. */
   readonly digest: Digest;

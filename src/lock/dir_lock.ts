@@ -9,13 +9,33 @@ import { HeldLock } from "./held_lock.ts";
 import type { LockPlace } from "./lock_file.ts";
 import { type LockOptions, resolveLockOptions, type TryLockOptions } from "./options.ts";
 
-/** How to lock a directory when nobody waits. */
+/**
+ * How to lock a directory when nobody waits.
+ *
+ * @example As a reader
+ * ```ts
+ * import { type TryDirLockOptions } from "@crashsafe/fs";
+ *
+ * const options: TryDirLockOptions = { shared: true };
+ * console.log(options.shared);
+ * ```
+ */
 export interface TryDirLockOptions extends TryLockOptions {
   /** The name of the lock file in the directory. @default ".crashsafe.lock" */
   readonly lockName?: string;
 }
 
-/** How to lock a directory. */
+/**
+ * How to lock a directory.
+ *
+ * @example A name that others use
+ * ```ts
+ * import { type DirLockOptions } from "@crashsafe/fs";
+ *
+ * const options: DirLockOptions = { lockName: ".my-lock", timeoutMs: 1000 };
+ * console.log(options.lockName);
+ * ```
+ */
 export interface DirLockOptions extends LockOptions {
   /** The name of the lock file in the directory. @default ".crashsafe.lock" */
   readonly lockName?: string;

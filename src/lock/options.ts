@@ -6,7 +6,17 @@ import { MisuseError, UnsupportedError } from "../base/errors.ts";
 import type { FsAdapter } from "../base/fs_adapter.ts";
 import { nameOf } from "../base/paths.ts";
 
-/** How to lock when nobody waits. */
+/**
+ * How to lock when nobody waits.
+ *
+ * @example Say who you are
+ * ```ts
+ * import { type TryLockOptions } from "@crashsafe/fs";
+ *
+ * const options: TryLockOptions = { holder: "nightly backup" };
+ * console.log(options.holder);
+ * ```
+ */
 export interface TryLockOptions {
   /** Hold it together with others who hold it shared. @default false */
   readonly shared?: boolean;
@@ -19,7 +29,17 @@ export interface TryLockOptions {
   readonly adapter?: FsAdapter;
 }
 
-/** How to lock. */
+/**
+ * How to lock.
+ *
+ * @example Wait for a while, or until an abort
+ * ```ts
+ * import { type LockOptions } from "@crashsafe/fs";
+ *
+ * const options: LockOptions = { timeoutMs: 5000, signal: AbortSignal.timeout(60_000) };
+ * console.log(options.timeoutMs);
+ * ```
+ */
 export interface LockOptions extends TryLockOptions {
   /** How long to wait at most, in milliseconds; 0 tries once. @default forever */
   readonly timeoutMs?: number;

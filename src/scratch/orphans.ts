@@ -15,10 +15,30 @@ import { failedWith, type OpenFile, type StepFs } from "../base/step_fs.ts";
 import type { Steps } from "../base/steps.ts";
 import { tempClassOf } from "./temp_names.ts";
 
-/** Programs whose temporary files are recognised: this package, Oxen (`.oxentmp.`), aperture (`.<name>.<16 hex>.tmp`). */
+/**
+ * Programs whose temporary files are recognised: this package, Oxen (`.oxentmp.`), aperture (`.<name>.<16 hex>.tmp`).
+ *
+ * @example Whose it is
+ * ```ts
+ * import { findOrphansSync, type OrphanWriter } from "@crashsafe/fs";
+ *
+ * const writers: OrphanWriter[] = [...findOrphansSync(".", { also: ["oxen"] })].map(({ writer }) => writer);
+ * console.log(writers.length);
+ * ```
+ */
 export type OrphanWriter = "crashsafe" | "oxen" | "aperture";
 
-/** A temporary file whose writer is dead, or may be. */
+/**
+ * A temporary file whose writer is dead, or may be.
+ *
+ * @example The largest first
+ * ```ts
+ * import { findOrphansSync, type Orphan } from "@crashsafe/fs";
+ *
+ * const found: Orphan[] = [...findOrphansSync(".")].sort((a, b) => b.size - a.size);
+ * console.log(found.length);
+ * ```
+ */
 export interface Orphan {
   /** The file, absolute. */
   readonly path: string;

@@ -14,13 +14,43 @@ import type { ProcessState, TempNews } from "../base/process_state.ts";
 import { StepFs } from "../base/step_fs.ts";
 import { cleanUp } from "./registry.ts";
 
-/** What a signal does. */
+/**
+ * What a signal does.
+ *
+ * @example Live on
+ * ```ts
+ * import { installSignalHandlers, type SignalMode } from "@crashsafe/fs";
+ *
+ * const mode: SignalMode = "delete";
+ * installSignalHandlers(mode).uninstall();
+ * ```
+ */
 export type SignalMode = "delete" | "delete-and-restore-default" | "none";
 
-/** The signals that end a process which does not listen for them (signal(7)). */
+/**
+ * The signals that end a process which does not listen for them (signal(7)).
+ *
+ * @example One alone
+ * ```ts
+ * import { installSignalHandlers, type TerminationSignal } from "@crashsafe/fs";
+ *
+ * const signals: TerminationSignal[] = ["SIGTERM"];
+ * installSignalHandlers("delete", { signals }).uninstall();
+ * ```
+ */
 export type TerminationSignal = "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGHUP";
 
-/** Which handlers to install. */
+/**
+ * Which handlers to install.
+ *
+ * @example Also when the terminal is closed
+ * ```ts
+ * import { installSignalHandlers, type SignalHandlerOptions } from "@crashsafe/fs";
+ *
+ * const options: SignalHandlerOptions = { signals: ["SIGTERM", "SIGINT", "SIGHUP"] };
+ * installSignalHandlers("delete-and-restore-default", options).uninstall();
+ * ```
+ */
 export interface SignalHandlerOptions {
   /** The signals listened for. @default ["SIGTERM", "SIGINT", "SIGQUIT"] */
   readonly signals?: readonly TerminationSignal[];
@@ -28,7 +58,17 @@ export interface SignalHandlerOptions {
   readonly adapter?: FsAdapter;
 }
 
-/** Handlers that are installed. */
+/**
+ * Handlers that are installed.
+ *
+ * @example As long as a part runs
+ * ```ts
+ * import { installSignalHandlers, type SignalHandlers } from "@crashsafe/fs";
+ *
+ * using handlers: SignalHandlers = installSignalHandlers("delete");
+ * console.log(typeof handlers.uninstall); // function
+ * ```
+ */
 export interface SignalHandlers {
   /** Takes them away, if they are still the ones installed. */
   uninstall(): void;

@@ -15,7 +15,17 @@ import {
   type OrphanWriter,
 } from "./orphans.ts";
 
-/** Where and what to look for. */
+/**
+ * Where and what to look for.
+ *
+ * @example A day old, everywhere below
+ * ```ts
+ * import { type OrphanOptions } from "@crashsafe/fs";
+ *
+ * const options: OrphanOptions = { recursive: true, minAgeMs: 86_400_000 };
+ * console.log(options.recursive);
+ * ```
+ */
 export interface OrphanOptions {
   /** Look into all directories below, too; symbolic links are not followed. @default false */
   readonly recursive?: boolean;
@@ -33,7 +43,17 @@ export interface OrphanOptions {
   readonly adapter?: FsAdapter;
 }
 
-/** How to sweep. */
+/**
+ * How to sweep.
+ *
+ * @example Look first
+ * ```ts
+ * import { type SweepOptions, sweepOrphansSync } from "@crashsafe/fs";
+ *
+ * const options: SweepOptions = { dryRun: true };
+ * console.log(sweepOrphansSync(".", options).removed.length);
+ * ```
+ */
 export interface SweepOptions extends OrphanOptions {
   /** Only report: nothing is removed. An orphan may be the only copy of something. @default false */
   readonly dryRun?: boolean;
@@ -41,7 +61,17 @@ export interface SweepOptions extends OrphanOptions {
   readonly onProgress?: (progress: { readonly found: number; readonly removed: number }) => void;
 }
 
-/** What a sweep found. */
+/**
+ * What a sweep found.
+ *
+ * @example What was freed
+ * ```ts
+ * import { type SweepReport, sweepOrphansSync } from "@crashsafe/fs";
+ *
+ * const { bytes, failed }: SweepReport = sweepOrphansSync(".", { dryRun: true });
+ * console.log(bytes, failed.length);
+ * ```
+ */
 export interface SweepReport {
   /** Removed; with `dryRun`: to be removed. */
   readonly removed: readonly Orphan[];

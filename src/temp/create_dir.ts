@@ -22,7 +22,17 @@ import { absolutePath } from "../base/paths.ts";
 import { failedWith, StepFs } from "../base/step_fs.ts";
 import { runAsync, runSync, type Steps } from "../base/steps.ts";
 
-/** How often a creation is tried again. */
+/**
+ * How often a creation is tried again.
+ *
+ * @example Never try twice
+ * ```ts
+ * import { type CreateDirRetries } from "@crashsafe/fs";
+ *
+ * const retries: CreateDirRetries = { entireDirectory: 0, creationFailure: 0, interrupts: 0 };
+ * console.log(retries.interrupts); // 0
+ * ```
+ */
 export interface CreateDirRetries {
   /** Starts from the beginning because a directory vanished. @default 5 */
   readonly entireDirectory?: number;
@@ -32,7 +42,17 @@ export interface CreateDirRetries {
   readonly interrupts?: number;
 }
 
-/** How to make a directory. */
+/**
+ * How to make a directory.
+ *
+ * @example Patient beside removers
+ * ```ts
+ * import { type CreateDirOptions } from "@crashsafe/fs";
+ *
+ * const options: CreateDirOptions = { retries: { entireDirectory: 20 } };
+ * console.log(options.retries?.entireDirectory); // 20
+ * ```
+ */
 export interface CreateDirOptions {
   /** How often it is tried again. */
   readonly retries?: CreateDirRetries;
@@ -40,7 +60,21 @@ export interface CreateDirOptions {
   readonly adapter?: FsAdapter;
 }
 
-/** One thing that happened while a directory was made. */
+/**
+ * One thing that happened while a directory was made.
+ *
+ * @example Step by step
+ * ```ts
+ * import { creatingDirAll, type CreateDirReport } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const adapter = new MemoryFs();
+ * for await (const step of creatingDirAll("/a/b", { adapter })) {
+ *   const { path, outcome }: CreateDirReport = step;
+ *   console.log(path, outcome);
+ * }
+ * ```
+ */
 export interface CreateDirReport {
   /** The directory concerned. */
   readonly path: string;

@@ -26,7 +26,17 @@ import { withHandle } from "./persist_error.ts";
 import { TempCore } from "./temp_core.ts";
 import { type ResolvedTempOptions, resolveTempOptions } from "./temp_options.ts";
 
-/** How to lock a resource for an update. */
+/**
+ * How to lock a resource for an update.
+ *
+ * @example Wait half a second
+ * ```ts
+ * import { type LockedUpdateOptions } from "@crashsafe/fs";
+ *
+ * const options: LockedUpdateOptions = { timeoutMs: 500, mode: 0o644 };
+ * console.log(options.timeoutMs);
+ * ```
+ */
 export interface LockedUpdateOptions {
   /** How long to try, in milliseconds; 0 tries once. @default 0 */
   readonly timeoutMs?: number;

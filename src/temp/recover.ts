@@ -19,7 +19,17 @@ import {
   unlinkIfThere,
 } from "./temp_dir_layout.ts";
 
-/** How to recover. */
+/**
+ * How to recover.
+ *
+ * @example Only tell
+ * ```ts
+ * import { type RecoverOptions } from "@crashsafe/fs";
+ *
+ * const options: RecoverOptions = { dryRun: true };
+ * console.log(options.dryRun);
+ * ```
+ */
 export interface RecoverOptions {
   /** Only report: nothing is removed. @default false */
   readonly dryRun?: boolean;
@@ -31,7 +41,18 @@ export interface RecoverOptions {
   readonly adapter?: FsAdapter;
 }
 
-/** What a recovery found: absolute paths. */
+/**
+ * What a recovery found: absolute paths.
+ *
+ * @example Nothing to do
+ * ```ts
+ * import { recoverStaleDirsSync, type RecoveryReport } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const report: RecoveryReport = recoverStaleDirsSync("/missing", { adapter: new MemoryFs() });
+ * console.log(report.removed.length, report.live.length); // 0 0
+ * ```
+ */
 export interface RecoveryReport {
   /** Directories (or lock files without one) of dead processes: removed, or with `dryRun` to be removed. */
   readonly removed: readonly string[];

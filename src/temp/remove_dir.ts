@@ -12,7 +12,18 @@ import { failedWith, StepFs } from "../base/step_fs.ts";
 import { runAsync, runSync, type Steps } from "../base/steps.ts";
 import { isBelow } from "../scratch/registry.ts";
 
-/** Which file system. */
+/**
+ * Which file system.
+ *
+ * @example On another file system
+ * ```ts
+ * import { type RemoveDirOptions } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const options: RemoveDirOptions = { adapter: new MemoryFs() };
+ * console.log(options.adapter?.name); // memory
+ * ```
+ */
 export interface RemoveDirOptions {
   /** The file system. @default the runtime's own */
   readonly adapter?: FsAdapter;

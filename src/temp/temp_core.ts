@@ -26,7 +26,17 @@ import { runSync, settled, type Steps } from "../base/steps.ts";
 import { forgetTemp, isRegistered, removeTemp } from "../scratch/registry.ts";
 import { dirname } from "node:path";
 
-/** From where a `seek` counts. */
+/**
+ * From where a `seek` counts.
+ *
+ * @example Back from the end
+ * ```ts
+ * import { type SeekFrom } from "@crashsafe/fs";
+ *
+ * const from: SeekFrom = "end";
+ * console.log(from);
+ * ```
+ */
 export type SeekFrom = "start" | "current" | "end";
 
 export class TempCore {

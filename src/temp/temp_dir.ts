@@ -11,13 +11,34 @@ import {
   type TempDirCore,
 } from "./temp_dir_core.ts";
 
-/** How to make a temporary directory. */
+/**
+ * How to make a temporary directory.
+ *
+ * @example On another file system
+ * ```ts
+ * import { TempDir, type TempDirOptions } from "@crashsafe/fs";
+ * import { MemoryFs } from "@crashsafe/fs/testing";
+ *
+ * const options: TempDirOptions = { adapter: new MemoryFs() };
+ * TempDir.createSync("/tmp", options).cleanupSync();
+ * ```
+ */
 export interface TempDirOptions {
   /** The file system. @default the runtime's own */
   readonly adapter?: FsAdapter;
 }
 
-/** How to move something into or out of a temporary directory. */
+/**
+ * How to move something into or out of a temporary directory.
+ *
+ * @example To survive a power cut
+ * ```ts
+ * import { type StagingOptions } from "@crashsafe/fs";
+ *
+ * const options: StagingOptions = { durability: "full" };
+ * console.log(options.durability);
+ * ```
+ */
 export interface StagingOptions {
   /**
    * `"full"`: what has resolved survives a power cut (a deletion does not come back; an addition is there with all its content).
@@ -26,7 +47,23 @@ export interface StagingOptions {
   readonly durability?: StagingDurability;
 }
 
-/** Something that is to be added elsewhere, all at once. */
+/**
+ * Something that is to be added elsewhere, all at once.
+ *
+ * @example Fill, then publish
+ * ```ts
+ * import { type StagedAddition, TempDir } from "@crashsafe/fs";
+ * import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+ *
+ * const dir = mkdtempSync("example-");
+ * const temp = TempDir.createSync(`${dir}/tmp`);
+ * const addition: StagedAddition = temp.stageAddition();
+ * writeFileSync(addition.path, "data");
+ * addition.commitSync(`${dir}/file`);
+ * temp.cleanupSync();
+ * rmSync(dir, { recursive: true });
+ * ```
+ */
 export interface StagedAddition {
   /** Put a file or a directory here. Nothing is there yet. */
   readonly path: string;
@@ -216,7 +253,17 @@ export class TempDir {
   }
 }
 
-/** What can be cleaned up: a directory, a function, or nothing, which is skipped. */
+/**
+ * What can be cleaned up: a directory, a function, or nothing, which is skipped.
+ *
+ * @example Directories, functions, nothing
+ * ```ts
+ * import { type Cleanup, cleanupTempDirsSync } from "@crashsafe/fs";
+ *
+ * const cleanups: Cleanup[] = [() => console.log("done"), undefined];
+ * cleanupTempDirsSync(...cleanups); // done
+ * ```
+ */
 export type Cleanup = TempDir | (() => unknown) | undefined | null;
 
 /**

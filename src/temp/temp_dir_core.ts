@@ -20,7 +20,17 @@ import { randomId, shortenName } from "../scratch/temp_names.ts";
 import { removeLocked } from "./recover.ts";
 import { bornLocked, dirPath, lockPath, requireFlock } from "./temp_dir_layout.ts";
 
-/** What has to survive a power cut. */
+/**
+ * What has to survive a power cut.
+ *
+ * @example The default
+ * ```ts
+ * import { type StagingDurability } from "@crashsafe/fs";
+ *
+ * const durability: StagingDurability = "none";
+ * console.log(durability);
+ * ```
+ */
 export type StagingDurability = "none" | "full";
 
 /** Makes a directory of its own in `root`, and `root` itself. */

@@ -21,13 +21,33 @@ import { withHandle } from "./persist_error.ts";
 import { type SeekFrom, TempCore } from "./temp_core.ts";
 import { resolveTempOptions, type TempFileOptions } from "./temp_options.ts";
 
-/** How to make a temporary file whose name is chosen here. */
+/**
+ * How to make a temporary file whose name is chosen here.
+ *
+ * @example With a name that people recognise
+ * ```ts
+ * import { type RandomTempFileOptions } from "@crashsafe/fs";
+ *
+ * const options: RandomTempFileOptions = { prefix: "upload", mode: 0o600 };
+ * console.log(options.prefix);
+ * ```
+ */
 export interface RandomTempFileOptions extends TempFileOptions {
   /** The beginning of its name, after a dot. @default "tmp" */
   readonly prefix?: string;
 }
 
-/** How to publish a temporary file: as an AtomicFile is, with the same defaults (but `parents`, which must exist). */
+/**
+ * How to publish a temporary file: as an AtomicFile is, with the same defaults (but `parents`, which must exist).
+ *
+ * @example For everybody to read
+ * ```ts
+ * import { type PersistOptions } from "@crashsafe/fs";
+ *
+ * const options: PersistOptions = { mode: 0o644, existing: "fail" };
+ * console.log(options.existing);
+ * ```
+ */
 export type PersistOptions = Omit<AtomicWriteOptions, "hash" | "onProgress" | "adapter">;
 
 /** What stands behind each handle that is not used up; apart, so that the types of the handles say nothing of it. */

@@ -7,7 +7,17 @@ import { absolutePath, nameOf, pathKey } from "../base/paths.ts";
 import { type CreateDirRetries, requireRetries } from "./create_dir.ts";
 import { requireBelow } from "./remove_dir.ts";
 
-/** How to make a temporary file. */
+/**
+ * How to make a temporary file.
+ *
+ * @example With the directories, and without them afterwards
+ * ```ts
+ * import { type TempFileOptions } from "@crashsafe/fs";
+ *
+ * const options: TempFileOptions = { containingDirectory: "create", autoRemove: { emptyParentsUntil: "." } };
+ * console.log(options.containingDirectory);
+ * ```
+ */
 export interface TempFileOptions {
   /**
    * What to do about the directory of the file: it must exist; or it is made with all above it, against others who remove empty
